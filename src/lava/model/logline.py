@@ -1,0 +1,121 @@
+"""One line of a job's log: written once by the dispatcher, the same bytes everywhere after that.
+
+A stored log is a YAML list of flow mappings, one a line, each of which is also one JSON object::
+
+    - {"dt": "2026-03-02T09:15:01.250000+00:00", "lvl": "info", "msg": "start: 0 validate"}
+
+A place in a log is a byte offset.  Source: dispatcher specification 18.1; readers accept the tagged
+scalars (``!!int "12"``) that older writers produced.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+#: A message longer than this many characters is replaced by a note that says so.
+LONGEST_MESSAGE = 100_000
+
+# Characters that JSON allows bare and YAML does not (C1 controls, DEL, line separators, surrogates, BOM).
+_NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+class Level(StrEnum):
+    """What kind of line it is.  Source: dispatcher specification 18.2."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    EXCEPTION = "exception"
+    TARGET = "target"
+    INPUT = "input"
+    FEEDBACK = "feedback"
+    EVENT = "event"
+    RESULTS = "results"
+
+
+class LogLineError(ValueError):
+    """A line is not a log line; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A decoded line.  ``message`` is text, or the result mapping when ``level`` is ``RESULTS``."""
+
+    when: datetime
+    level: Level
+    message: str | Mapping[str, Any]
+    #: console that a feedback line comes from
+    namespace: str | None = None
+
+
+def encode(line: LogLine) -> bytes:
+    """Return the line as it is stored and sent: UTF-8, ending in a newline."""
+    record: dict[str, Any] = {"dt": line.when.isoformat(), "lvl": line.level.value, "msg": line.message}
+    if line.namespace is not None:
+        record["ns"] = line.namespace
+    text = json.dumps(record, ensure_ascii=False, default=str)
+    if len(text) > LONGEST_MESSAGE:
+        note = f"<line way too long: {len(text)} characters>"
+        record["msg"] = note if isinstance(line.message, str) else {"skip": note}
+        text = json.dumps(record, ensure_ascii=False, default=str)
+    return f"- {_NOT_YAML.sub(_escape, text)}\n".encode()
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return "\\ufffd" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
+
+
+def decode(raw: bytes) -> LogLine:
+    """Parse one stored line, ours or an older writer's.
+
+    Raises:
+        LogLineError: it is not UTF-8, not a mapping, or lacks ``lvl`` or ``msg``.
+    """
+    try:
+        text = raw.decode().strip().removeprefix("- ")
+    except UnicodeDecodeError as error:
+        raise LogLineError(f"not UTF-8 at byte {error.start}") from error
+    try:
+        record = json.loads(text)
+    except ValueError:
+        record = _decode_tagged(text)
+    if not isinstance(record, dict):
+        raise LogLineError("not a mapping")
+    try:
+        level = Level(record["lvl"])
+        message = record["msg"]
+    except KeyError as error:
+        raise LogLineError(f"no {error.args[0]!r}") from None
+    except ValueError:
+        raise LogLineError(f"unknown level {record['lvl']!r}") from None
+    if not isinstance(message, str | dict):
+        message = str(message)
+    namespace = record.get("ns")
+    return LogLine(_when(record.get("dt")), level, message, None if namespace is None else str(namespace))
+
+
+def _decode_tagged(text: str) -> object:
+    import yaml  # rare: only for logs written by other programs
+
+    try:
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
+    except yaml.YAMLError as error:
+        raise LogLineError(f"neither JSON nor YAML: {error}") from error
+
+
+def _when(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise LogLineError("no 'dt'")
+    try:
+        when = datetime.fromisoformat(value)
+    except ValueError:
+        raise LogLineError(f"{value!r} is no time") from None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
