@@ -1,0 +1,111 @@
+"""The running job as an action sees it.
+
+:class:`Job` holds what is true of the whole job, :class:`StepContext` what is true for one action of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .facts import Facts
+
+if TYPE_CHECKING:
+    from lava.model.device import DeviceConfiguration
+    from lava.model.job import JobDefinition
+
+    from .configuration import DispatcherConfiguration, Environment
+    from .joblog import JobLog
+    from .plan import Step
+
+FactT = TypeVar("FactT")
+
+
+@dataclass(slots=True)
+class Job:
+    """One job in this process."""
+
+    id: str
+    definition: JobDefinition
+    device: DeviceConfiguration
+    configuration: DispatcherConfiguration
+    #: exported on the device (``env-dut.yaml``)
+    device_environment: Environment
+    log: JobLog
+    #: files for callers: log, description, result
+    output_directory: Path
+    #: temporary files, removed at the end
+    scratch: Path
+    facts: Facts = field(default_factory=Facts)
+
+
+@dataclass(slots=True)
+class StepContext:
+    """What one action may use while it is checked, run or cleaned up."""
+
+    job: Job
+    step: Step
+    #: event-loop time at which this action is out of time
+    deadline: float
+    #: facts worth keeping with the action's result (``extra``); see dispatcher specification 18.3
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def namespace(self) -> str:
+        """The block's namespace, ``common`` when the job uses none."""
+        return self.step.namespace
+
+    @property
+    def log(self) -> JobLog:
+        """The job's log."""
+        return self.job.log
+
+    @property
+    def device(self) -> DeviceConfiguration:
+        """The device's rendered configuration."""
+        return self.job.device
+
+    @property
+    def connection_timeout(self) -> timedelta:
+        """Limit of one exchange with the device.  Source: dispatcher specification 4.3."""
+        return self.step.connection_timeout
+
+    def remaining(self) -> float:
+        """Return the seconds left until the deadline, never below zero."""
+        return max(0.0, self.deadline - asyncio.get_running_loop().time())
+
+    def get(self, kind: type[FactT]) -> FactT:
+        """Return the fact of that type from this action's namespace."""
+        return self.job.facts.get(self.namespace, kind)
+
+    def find(self, kind: type[FactT]) -> FactT | None:
+        """Return the fact of that type from this action's namespace, or None."""
+        return self.job.facts.find(self.namespace, kind)
+
+    def put(self, value: object) -> None:
+        """Publish a fact in this action's namespace."""
+        self.job.facts.put(self.namespace, value)
+
+    def constant(self, name: str, default: Any = None) -> Any:
+        """Look a constant up: job context, then the deployed system's profile, then the device.
+
+        Source: dispatcher specification 12.5.
+        """
+        from .profiles import constant  # the profile of the namespace's deploy block decides
+
+        return constant(self, name, default)
+
+    def directory(self) -> Path:
+        """Make a fresh directory ``<action-name>-<random>`` (mode 0755) below the scratch root."""
+        path = Path(tempfile.mkdtemp(prefix=f"{self.step.name}-", dir=self.job.scratch))
+        path.chmod(0o755)
+        return path
+
+    def result(self, record: Mapping[str, Any]) -> int:
+        """Log a result mapping and return the 0-based number of its line."""
+        return self.log.results(record)
