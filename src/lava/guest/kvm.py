@@ -22,7 +22,7 @@ def kvm_works(guest: Path) -> bool:
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    answer = guest / f"kvm-{os.getuid()}-{boot_id}"
+    answer = guest.parent / f"kvm-{os.getuid()}-{boot_id}"
     try:
         return answer.read_text() == "yes"
     except FileNotFoundError:
