@@ -32,8 +32,26 @@ def kvm_works(guest: Path) -> bool:
 
 
 def _boots(guest: Path) -> bool:
-    command = ["qemu-system-x86_64", "-enable-kvm", "-cpu", "host", "-m", "256", "-nographic", "-monitor", "none"]
-    command += ["-no-reboot", "-net", "none", "-kernel", str(guest / "vmlinuz"), "-initrd", str(guest / "initrd.img")]
+    command = [
+        "qemu-system-x86_64",
+        "-enable-kvm",
+        "-cpu",
+        "host",
+        "-m",
+        "256",
+        "-nographic",
+        "-monitor",
+        "none",
+    ]
+    command += [
+        "-no-reboot",
+        "-net",
+        "none",
+        "-kernel",
+        str(guest / "vmlinuz"),
+        "-initrd",
+        str(guest / "initrd.img"),
+    ]
     command += ["-append", "console=ttyS0 panic=-1"]
     deadline = time.monotonic() + PROBE_SECONDS
     seen = b""
