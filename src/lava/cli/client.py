@@ -53,7 +53,7 @@ class Client:
         """Call an XML-RPC method and return its result.
 
         Raises:
-            ClientError: no connection, a refused token, or a fault; the server's own words are in the message.
+            ClientError: no connection, a refused token, or a fault in the server's own words.
         """
         body = xmlrpc.client.dumps(arguments, method, allow_none=True).encode()
         try:
@@ -72,7 +72,7 @@ class Client:
         return result
 
     def follow(self, job: str) -> Iterator[Event]:
-        """Yield the live events of a job from the first line of its log to its end; resumes after a lost connection."""
+        """Yield the live events of a job from its first line to its end; resumes after a lost connection."""
         position = "0"
         failures = 0
         while True:

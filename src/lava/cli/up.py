@@ -71,9 +71,7 @@ async def serve(layout: Layout, port: int | None) -> int:
             url = f"http://127.0.0.1:{web}"
             if await _serves(url, stop):
                 layout.url.write_text(f"{url}\n")
-                _say(
-                    f"log in as admin; password in {layout.password}, API token in {layout.token}; Ctrl-C stops"
-                )
+                _say(f"log in as admin: password in {layout.password}, token in {layout.token}; Ctrl-C stops")
                 print(f"ready: {url}", flush=True)
             await stop.wait()
         finally:

@@ -60,8 +60,8 @@ class Supervisor:
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    process_group=0,  # Ctrl-C in the terminal is for the supervisor, which stops them in order
-                    preexec_fn=_die_with_parent,  # noqa: PLW1509 (single-threaded here)
+                    process_group=0,  # Ctrl-C is for the supervisor, which stops them in order
+                    preexec_fn=_die_with_parent,
                 )
             self._processes[daemon.name] = process
             status = await process.wait()

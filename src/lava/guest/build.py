@@ -119,7 +119,7 @@ def _initramfs(kernel: Path, busybox: bytes) -> bytes:
 
 
 def _with_dependencies(kernel: Path, names: tuple[str, ...]) -> Iterator[Path]:
-    """Yield the module files in loading order.  The kernel package has no ``modules.dep`` before installation."""
+    """Yield the module files in loading order: there is no ``modules.dep`` before installation."""
     available = {path.stem.replace("-", "_"): path for path in kernel.glob("lib/modules/*/kernel/**/*.ko")}
     seen: set[str] = set()
 
