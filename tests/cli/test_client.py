@@ -24,9 +24,7 @@ class Answers(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         if len(self.connections) == 1:
-            self.wfile.write(
-                b"event: lines\nid: 10\ndata: one\ndata: two\n\n: heartbeat\n\nevent: lines\nid: 15\nda"
-            )
+            self.wfile.write(b"event: lines\nid: 10\ndata: one\ndata: two\n\n: heartbeat\n\nevent: lines\nid: 15\nda")
         else:
             self.wfile.write(b"event: lines\nid: 15\ndata: three\n\nevent: end\n\n")
 

@@ -27,9 +27,7 @@ def test_members_are_listed_by_cpio() -> None:
 
 
 def test_every_member_starts_at_a_multiple_of_four() -> None:
-    packed = cpio.archive(
-        [cpio.file(name, b"x" * size) for size, name in enumerate(("a", "bb", "ccc", "dddd"))]
-    )
+    packed = cpio.archive([cpio.file(name, b"x" * size) for size, name in enumerate(("a", "bb", "ccc", "dddd"))])
 
     assert len(packed) % 4 == 0
     assert packed.count(b"070701") == 5

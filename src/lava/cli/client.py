@@ -91,9 +91,7 @@ class Client:
 
     def _events(self, job: str, position: str) -> Iterator[Event]:
         headers = {"Accept": "text/event-stream", "Last-Event-ID": position}
-        response, connection = self._request(
-            "GET", f"/scheduler/job/{job}/log_stream", None, headers, SILENCE_SECONDS
-        )
+        response, connection = self._request("GET", f"/scheduler/job/{job}/log_stream", None, headers, SILENCE_SECONDS)
         try:
             if response.status in (401, 403, 404):
                 raise ClientError(f"job {job} cannot be followed: {response.status} {response.reason}")

@@ -24,9 +24,7 @@ DATA_DIRECTORY = Path(".demo")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", action="store_true", help="leave the instance running at the end")
     parser.add_argument("--job", type=Path, default=Path("examples/qemu-smoke.yaml"), metavar="FILE")
-    parser.add_argument(
-        "--data-dir", type=Path, default=DATA_DIRECTORY, metavar="DIR", help="emptied at the start"
-    )
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIRECTORY, metavar="DIR", help="emptied at the start")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -78,9 +78,7 @@ class Results:
                 str(row.get("definition", "")),
                 "/".join(str(row[key]) for key in ("set", "case") if row.get(key)),
                 str(row.get("result", "")),
-                f"{row['measurement']:g} {row.get('units', '')}".strip()
-                if _is_number(row.get("measurement"))
-                else "",
+                f"{row['measurement']:g} {row.get('units', '')}".strip() if _is_number(row.get("measurement")) else "",
             )
             for row in self.rows
         ]
@@ -172,7 +170,5 @@ def follow(client: Client, job: str, out: TextIO) -> bool:
         display.note(f"{shown.get('error_type')} error: {shown['error_msg']}")
     display.note(f"{client.url}/scheduler/job/{job}")
     results = display.results
-    display.note(
-        f"job {job}: {shown['health']}, {results.count('pass')} passed, {results.count('fail')} failed"
-    )
+    display.note(f"job {job}: {shown['health']}, {results.count('pass')} passed, {results.count('fail')} failed")
     return bool(shown["health"] == "Complete")

@@ -10,9 +10,7 @@ from lava.guest import GuestError, build, default_cache, kvm_works
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--cache", type=Path, default=default_cache(), metavar="DIR", help="default: %(default)s"
-    )
+    parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,8 +20,6 @@ def run(args: argparse.Namespace) -> int:
     except GuestError as error:
         print(f"lava guest: {error}", file=sys.stderr)
         return 1
-    print(
-        f"KVM {'works' if kvm_works(guest) else 'does not work here: guests run emulated'}", file=sys.stderr
-    )
+    print(f"KVM {'works' if kvm_works(guest) else 'does not work here: guests run emulated'}", file=sys.stderr)
     print(guest)
     return 0

@@ -12,15 +12,11 @@ from .follow import follow
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="job definition (YAML)")
-    parser.add_argument(
-        "--follow", action="store_true", help="show the log and the results; exit 0 only for Complete"
-    )
+    parser.add_argument("--follow", action="store_true", help="show the log and the results; exit 0 only for Complete")
     parser.add_argument(
         "--url", help="server, http://[USER[:TOKEN]@]HOST[:PORT]; default: $LAVA_URL, or the one in .lava"
     )
-    parser.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="file with the API token; default: $LAVA_TOKEN"
-    )
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="file with the API token; default: $LAVA_TOKEN")
 
 
 def run(args: argparse.Namespace) -> int:

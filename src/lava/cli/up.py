@@ -32,9 +32,7 @@ class UpError(Exception):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data-dir", type=Path, default=Path(".lava"), metavar="DIR", help="default: %(default)s"
-    )
+    parser.add_argument("--data-dir", type=Path, default=Path(".lava"), metavar="DIR", help="default: %(default)s")
     parser.add_argument(
         "--port", type=int, metavar="N", help=f"of the web server; default: {USUAL_PORT} if free, else any"
     )
@@ -96,9 +94,7 @@ def _lock(layout: Layout) -> TextIO:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        raise UpError(
-            f"an instance already runs in {layout.root}; stop it, or choose another --data-dir"
-        ) from None
+        raise UpError(f"an instance already runs in {layout.root}; stop it, or choose another --data-dir") from None
     return lock
 
 
@@ -185,9 +181,7 @@ async def _serves(url: str, stop: asyncio.Event) -> bool:
         if await asyncio.to_thread(_answers, f"{url}/v1/healthz/"):
             return True
         if asyncio.get_running_loop().time() > deadline:
-            raise UpError(
-                f"the web server does not answer at {url}; see its log in the data directory's log/web.log"
-            )
+            raise UpError(f"the web server does not answer at {url}; see its log in the data directory's log/web.log")
         await asyncio.sleep(0.1)
     return False
 

@@ -65,15 +65,9 @@ class Supervisor:
                 )
             self._processes[daemon.name] = process
             status = await process.wait()
-            pause = (
-                FIRST_PAUSE_SECONDS
-                if time.monotonic() - started > 60
-                else min(pause * 2, LONGEST_PAUSE_SECONDS)
-            )
+            pause = FIRST_PAUSE_SECONDS if time.monotonic() - started > 60 else min(pause * 2, LONGEST_PAUSE_SECONDS)
             how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-            self._say(
-                f"{daemon.name} ended with {how}: starting it again in {pause:.1f} s (see {daemon.log})"
-            )
+            self._say(f"{daemon.name} ended with {how}: starting it again in {pause:.1f} s (see {daemon.log})")
             await asyncio.sleep(pause)
 
     async def stop(self, order: Sequence[str]) -> None:

@@ -87,9 +87,7 @@ def _dependency_of(package: str) -> str:
     for line in _run(["apt-cache", "depends", package]).splitlines():
         if match := re.match(r"\s*Depends: (linux-image-\S+)", line):
             return match.group(1)
-    raise GuestError(
-        f"Debian's package list does not know {package}: run 'apt-get update' as root, then try again"
-    )
+    raise GuestError(f"Debian's package list does not know {package}: run 'apt-get update' as root, then try again")
 
 
 def _download(package: str, directory: Path) -> Path:
@@ -97,9 +95,7 @@ def _download(package: str, directory: Path) -> Path:
         # The sandbox user of apt cannot write below a home directory; the warning about it helps nobody.
         _run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", package], cwd=directory)
     except GuestError as error:
-        raise GuestError(
-            f"cannot fetch Debian's package {package}: {error}; run 'apt-get update' as root"
-        ) from error
+        raise GuestError(f"cannot fetch Debian's package {package}: {error}; run 'apt-get update' as root") from error
     return next(directory.glob(f"{package}_*.deb"))
 
 
@@ -186,11 +182,7 @@ def _run(command: list[str], *, cwd: Path | None = None) -> str:
     try:
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise GuestError(
-            f"{command[0]} is missing: the guest is made from Debian's packages, on Debian"
-        ) from None
+        raise GuestError(f"{command[0]} is missing: the guest is made from Debian's packages, on Debian") from None
     if done.returncode:
-        raise GuestError(
-            f"{' '.join(command[:3])}… ended with status {done.returncode}: {done.stderr.strip()}"
-        )
+        raise GuestError(f"{' '.join(command[:3])}… ended with status {done.returncode}: {done.stderr.strip()}")
     return done.stdout
