@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -20,6 +20,9 @@ from typing import Any
 
 #: A message longer than this many characters is replaced by a note that says so.
 LONGEST_MESSAGE = 100_000
+
+#: JSON text of a string, non-ASCII characters kept
+_quote: Callable[[str], str] = json.encoder.encode_basestring
 
 # Characters that JSON allows bare and YAML does not (C1 controls, DEL, line separators, surrogates, BOM).
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
@@ -62,10 +65,24 @@ def encode(line: LogLine) -> bytes:
         record["ns"] = line.namespace
     text = json.dumps(record, ensure_ascii=False, default=str)
     if len(text) > LONGEST_MESSAGE:
-        note = f"<line way too long: {len(text)} characters>"
+        note = _too_long(len(text))
         record["msg"] = note if isinstance(line.message, str) else {"skip": note}
         text = json.dumps(record, ensure_ascii=False, default=str)
     return f"- {_NOT_YAML.sub(_escape, text)}\n".encode()
+
+
+def encode_lines(when: datetime, level: Level, texts: Sequence[str], namespace: str | None = None) -> bytes:
+    """Return many text lines of one moment: what :func:`encode` gives for each, made for floods."""
+    head = f'- {{"dt": "{when.isoformat()}", "lvl": "{level.value}", "msg": '
+    tail = f', "ns": {_quote(namespace)}}}\n' if namespace is not None else "}\n"
+    if max(map(len, texts), default=0) > LONGEST_MESSAGE:
+        texts = [text if len(text) <= LONGEST_MESSAGE else _too_long(len(text)) for text in texts]
+    encoded = "".join([f"{head}{_quote(text)}{tail}" for text in texts])
+    return (encoded if encoded.isascii() and "\x7f" not in encoded else _NOT_YAML.sub(_escape, encoded)).encode()
+
+
+def _too_long(characters: int) -> str:
+    return f"<line way too long: {characters} characters>"
 
 
 def _escape(match: re.Match[str]) -> str:

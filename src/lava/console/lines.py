@@ -1,0 +1,36 @@
+"""Cut a console's bytes into the lines of a log.  Source: dispatcher specification 18.2."""
+
+from __future__ import annotations
+
+#: An unfinished line longer than this is logged in pieces, so that a device without line ends cannot fill memory.
+LONGEST_PIECE = 1 << 16
+
+
+class LineLog:
+    """The line that is not finished yet."""
+
+    def __init__(self) -> None:
+        self._partial = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        """Return the lines that are complete now: ended by CR CR LF, CR LF or LF, escape characters removed."""
+        data = self._partial + data
+        end = data.rfind(b"\n") + 1
+        if end == 0 and len(data) > LONGEST_PIECE:
+            end = len(data)
+        self._partial = data[end:]
+        if end == 0:
+            return []
+        return _lines(data[:end].removesuffix(b"\n"))
+
+    def flush(self) -> list[str]:
+        """Return what is left of an unfinished line: before it is needed, or when nothing more will come."""
+        rest, self._partial = self._partial, b""
+        return _lines(rest) if rest.strip(b"\r") else []
+
+
+def _lines(data: bytes) -> list[str]:
+    text = data.replace(b"\x1b", b"").decode("utf-8", "replace")
+    if "\r" in text:
+        text = text.replace("\r\r\n", "\n").replace("\r\n", "\n").rstrip("\r")
+    return text.split("\n")
