@@ -12,14 +12,16 @@ from lava.model.test_definition import TestDefinition
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """The archive that the device gets before its tests: helpers, environment and test definitions."""
+    """What the device gets before its tests: helpers, environment, secrets and test definitions."""
 
-    #: ``overlay-<level>.tar.gz`` on the worker; holds the job's secrets, so only its owner may read it
+    #: directory on the worker that stands for the root of the device's file system; holds ``lava-<id>/…``
+    tree: Path
+    #: the same packed, owned by root; holds the job's secrets, so only the worker's user may read it
     archive: Path
-    #: where the archive puts it, ``/lava-<job id>`` for most systems
-    directory_on_device: str
+    #: where the device has it, ``/lava-<id>`` for most systems
+    directory: str
     #: interpreter of helpers and tests on the device
-    test_shell: str
+    shell: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +83,4 @@ class TestRuns:
 class PreCommands:
     """Shell lines to type before the overlay can be used, such as mounting the disk that it came on."""
 
-    lines: tuple[str, ...]
+    lines: tuple[str, ...] = ()
