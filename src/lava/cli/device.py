@@ -17,7 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     render.add_argument("--dictionary", type=Path, required=True, metavar="FILE", help="device dictionary (Jinja2)")
     render.add_argument("--devices", type=Path, metavar="DIR", help="other dictionaries; default: beside the file")
     render.add_argument(
-        "--device-types", type=Path, action="append", default=[], metavar="DIR", help="templates before the shipped ones"
+        "--device-types",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="templates before the shipped ones",
     )
     render.add_argument("--context", type=Path, metavar="FILE", help="the job's context (YAML)")
 

@@ -4,7 +4,7 @@ A :class:`Console` is a child process on a terminal; what it prints is logged li
 for patterns (:mod:`.matcher`).  What a kernel says when it is in trouble is in :mod:`.kernel`.
 """
 
-from .channel import Answer, Console
+from .channel import Console
 from .matcher import Hit, Matcher, compile_pattern
 
-__all__ = ["Answer", "Console", "Hit", "Matcher", "compile_pattern"]
+__all__ = ["Console", "Hit", "Matcher", "compile_pattern"]

@@ -19,7 +19,6 @@ import struct
 import subprocess
 import termios
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -40,21 +39,6 @@ _CLOSE_SECONDS = 2.0
 _QUOTED_LINES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came, of the things waited for."""
-
-    #: which of the patterns
-    index: int
-    match: re.Match[bytes]
-    before: bytes
-
-    @property
-    def text(self) -> str:
-        """The matched text."""
-        return self.match.group().decode("utf-8", "replace")
-
-
 class Console:
     """The text side of one connection."""
 
@@ -68,7 +52,7 @@ class Console:
         self.received_bytes = 0
         self._process = process
         self._terminal = terminal
-        self._log = log
+        self.log = log
         self._matcher = Matcher()
         self._lines = LineLog()
         self._waiter: asyncio.Future[Hit | None] | None = None
@@ -132,7 +116,7 @@ class Console:
         Raises:
             ConnectionClosedError: nobody is there any more.
         """
-        self._log("input", ["********" if secret else text])
+        self.log("input", ["********" if secret else text])
         data = (text + (self.line_end if line_end is None else line_end)).encode()
         if not character_delay:
             await self._write(data)
@@ -143,10 +127,10 @@ class Console:
 
     async def send_control(self, letter: str) -> None:
         """Type Ctrl and a letter."""
-        self._log("input", [f"^{letter.upper()}"])
+        self.log("input", [f"^{letter.upper()}"])
         await self._write(bytes([ord(letter.upper()) & 0x1F]))
 
-    async def expect(self, patterns: Sequence[str | re.Pattern[bytes]], *, timeout: float) -> Answer:
+    async def expect(self, patterns: Sequence[str | re.Pattern[bytes]], *, timeout: float) -> Hit:
         """Wait until one of the patterns comes and return it; what came up to its end is consumed.
 
         Args:
@@ -175,7 +159,7 @@ class Console:
                 self._waiter = None
         if hit is None:
             raise self._end()
-        return Answer(hit.index, hit.match, hit.before)
+        return hit
 
     async def prompt(
         self,
@@ -184,7 +168,7 @@ class Console:
         timeout: float,
         check_character: str = "#",
         log: Callable[[str], None] = lambda text: None,
-    ) -> Answer:
+    ) -> Hit:
         """Wait for a prompt that a kernel message may have spoilt: after half of the time, type to provoke another.
 
         Source: dispatcher specification 11.2, "forced prompt".
@@ -220,6 +204,11 @@ class Console:
         """Log a line that is not finished yet."""
         if rest := self._lines.flush():
             self._log_target(rest)
+
+    @property
+    def unread(self) -> bytes:
+        """The last bytes that came and are not consumed."""
+        return self._matcher.tail
 
     @property
     def last_lines(self) -> str:
@@ -296,7 +285,7 @@ class Console:
     def _log_target(self, lines: list[str]) -> None:
         if lines:
             self._recent = [*self._recent, *lines[-_QUOTED_LINES * 4 :]][-_QUOTED_LINES * 4 :]
-            self._log("target", lines)
+            self.log("target", lines)
 
     async def _write(self, data: bytes) -> None:
         view = memoryview(data)

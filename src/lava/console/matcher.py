@@ -11,7 +11,7 @@ A match is taken as soon as it is there: ``ab*`` matches ``a`` when nothing else
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,9 +27,17 @@ class Hit:
 
     #: which of the patterns
     index: int
-    match: re.Match[bytes]
+    #: what it matched
+    raw: bytes
+    groups: tuple[bytes | None, ...]
+    named: Mapping[str, bytes | None]
     #: what came before it, the last bytes of it if it was much
     before: bytes
+
+    @property
+    def text(self) -> str:
+        """What it matched, as text."""
+        return self.raw.decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +136,10 @@ class Matcher:
             self._forget_searched()
             return None
         start, end = best.span()
-        # The match must not refer to a buffer that is cut below it.
-        frozen = re.compile(best.re.pattern, best.re.flags).match(bytes(self._buffer), start)
-        hit = Hit(best_index, frozen or best, bytes(self._buffer[max(0, start - self._window) : start]))
-        self._drop(max(end, 1) if end == start else end)
+        before = bytes(self._buffer[max(0, start - self._window) : start])
+        hit = Hit(best_index, best.group(), best.groups(), best.groupdict(), before)
+        del best  # the buffer cannot be cut while a match refers to it
+        self._drop(end)
         self._starts = [0] * len(self._reaches)
         return hit
 

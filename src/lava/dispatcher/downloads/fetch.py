@@ -1,0 +1,163 @@
+"""Fetch one file: stream, check, decompress, all in one pass.  Source: dispatcher specification 7.4."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import tarfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from lava.model.errors import InfrastructureError, JobError
+from lava.model.job import Download
+
+from .sources import Stream, open_source
+from .unpack import open_sink
+
+_BLOCK = 1 << 17
+_PROGRESS_BYTES = 25_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A file that is here."""
+
+    path: Path
+    #: bytes that were transferred, before decompression
+    size: int
+    sha256: str
+
+
+def file_name(url: str, *, decompressed: bool) -> str:
+    """Return the name of the local file: the last part of the address, without its last suffix when decompressed."""
+    name = unquote(urlsplit(url).path).rsplit("/", 1)[-1] or "file"
+    return name.rpartition(".")[0] or name if decompressed else name
+
+
+async def fetch(
+    resource: Download,
+    url: str,
+    directory: Path,
+    *,
+    downloads: Path,
+    say: Callable[[str], None],
+    keep_packed: bool = False,
+) -> Downloaded:
+    """Fetch what the resource names into the directory.
+
+    Args:
+        url: its address with placeholders replaced.
+        downloads: where ``downloads:`` addresses point to.
+        say: told how far it is.
+        keep_packed: leave the file compressed.
+
+    Raises:
+        JobError: it is not what the job says: checksum, compression.
+        InfrastructureError: it broke off, or the disk is full.
+    """
+    compression = None if keep_packed else resource.compression
+    directory.mkdir(parents=True, exist_ok=True)
+    target = directory / file_name(url, decompressed=compression is not None and compression != "zip")
+    transfer = _Transfer(resource, url, target, compression, asyncio.get_running_loop(), say)
+    try:
+        done = await asyncio.to_thread(transfer.run, downloads)
+    except asyncio.CancelledError:
+        transfer.abort()
+        raise
+    if resource.archive == "tar":
+        tree = directory / f"{target.name}.d"
+        await asyncio.to_thread(_extract, target, tree)
+        return Downloaded(tree, done.size, done.sha256)
+    return done
+
+
+class _Transfer:
+    """Runs in a thread of its own."""
+
+    def __init__(
+        self,
+        resource: Download,
+        url: str,
+        target: Path,
+        compression: str | None,
+        loop: asyncio.AbstractEventLoop,
+        say: Callable[[str], None],
+    ) -> None:
+        self._resource = resource
+        self._url = url
+        self._target = target
+        self._compression = compression
+        self._loop = loop
+        self._say = say
+        self._stream: Stream | None = None
+        self._aborted = threading.Event()
+
+    def abort(self) -> None:
+        """Stop as soon as possible; called from the event loop."""
+        self._aborted.set()
+        if self._stream is not None:
+            self._stream.abort()
+
+    def run(self, downloads: Path) -> Downloaded:
+        wanted = self._resource.checksums
+        digests = {name: hashlib.new(name) for name in {*wanted, "sha256"}}
+        received = 0
+        stream = self._stream = open_source(self._url, self._resource.headers, downloads)
+        try:
+            with self._target.open("wb") as file:
+                sink = open_sink(file, self._compression)
+                next_report = _PROGRESS_BYTES if stream.size is None else max(stream.size // 20, 1 << 20)
+                step = next_report
+                while block := stream.read(_BLOCK):
+                    if self._aborted.is_set():
+                        break
+                    received += len(block)
+                    for digest in digests.values():
+                        digest.update(block)
+                    sink.write(block)
+                    if received >= next_report:
+                        self._report(received, stream.size)
+                        next_report += step
+                self._check_size(received, stream.size)
+                # A wrong checksum says more than the decoder's complaint about the same bytes.
+                self._check(wanted, {name: digest.hexdigest() for name, digest in digests.items()})
+                sink.finish()
+        except OSError as error:
+            raise InfrastructureError(f"cannot write {self._target}: {error.strerror or error}") from error
+        except JobError as error:
+            raise JobError(f"{self._url}: {error}") from error
+        finally:
+            stream.abort()
+        return Downloaded(self._target, received, digests["sha256"].hexdigest())
+
+    def _report(self, received: int, size: int | None) -> None:
+        text = (
+            f"progress {received * 100 // size:3d} % ({received // 1_000_000} MB)"
+            if size
+            else (f"progress {received // 1_000_000} MB")
+        )
+        self._loop.call_soon_threadsafe(self._say, text)
+
+    def _check_size(self, received: int, size: int | None) -> None:
+        if size is not None and received != size and not self._aborted.is_set():
+            raise InfrastructureError(f"{self._url}: it ended after {received} of {size} bytes")
+
+    def _check(self, wanted: dict[str, str], found: dict[str, str]) -> None:
+        for name, digest in wanted.items():
+            if found[name] != digest:
+                raise JobError(f"{name}sum does not match: the job says {digest}, the file has {found[name]}")
+
+
+def _extract(archive: Path, directory: Path) -> None:
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(directory, filter="tar")
+    except (tarfile.TarError, EOFError) as error:
+        raise JobError(f"{archive.name}: cannot be unpacked as 'archive: tar': {error}") from error
+    except OSError as error:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise InfrastructureError(f"cannot unpack {archive.name}: {error.strerror}") from error

@@ -1,0 +1,124 @@
+"""Decompress a stream on its way to disk.  Source: dispatcher specification 7.4."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import shutil
+import subprocess
+import zlib
+from collections.abc import Callable
+from typing import BinaryIO, Protocol
+
+from lava.model.errors import InfrastructureError, JobError
+
+
+class Sink(Protocol):
+    """Takes bytes as they come."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def finish(self) -> None:
+        """Say that nothing more comes.
+
+        Raises:
+            JobError: what came was no whole stream.
+        """
+
+
+class Plain:
+    """Writes what comes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+
+    def finish(self) -> None:
+        """Nothing to check."""
+
+
+class _Decoder(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+class Decompressing:
+    """Decodes one or more streams that follow each other, as the formats' own tools do."""
+
+    def __init__(self, file: BinaryIO, compression: str, decoder: Callable[[], _Decoder]) -> None:
+        self._file = file
+        self._compression = compression
+        self._new = decoder
+        self._decoder = decoder()
+        self._any = False
+
+    def write(self, data: bytes) -> None:
+        try:
+            while data:
+                if self._decoder.eof:
+                    if not data.strip(b"\0"):  # padding behind the last stream
+                        return
+                    self._decoder = self._new()
+                self._any = True
+                self._file.write(self._decoder.decompress(data))
+                data = self._decoder.unused_data if self._decoder.eof else b""
+        except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise self._wrong(str(error)) from error
+
+    def finish(self) -> None:
+        if not self._any or not self._decoder.eof:
+            raise self._wrong("it ends too early")
+
+    def _wrong(self, reason: str) -> JobError:
+        return JobError(
+            f"cannot decompress it as '{self._compression}': {reason}; is 'compression' right, and the file whole?"
+        )
+
+
+class Zstandard:
+    """Pipes through the program ``zstd``: the standard library has no decoder."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        program = shutil.which("zstd")
+        if program is None:
+            raise InfrastructureError("'zstd' is not installed on the worker: it decompresses 'compression: zstd'")
+        self._process = subprocess.Popen([program, "-d", "-c", "-q"], stdin=subprocess.PIPE, stdout=file)
+
+    def write(self, data: bytes) -> None:
+        assert self._process.stdin is not None  # noqa: S101 (asked for with PIPE)
+        try:
+            self._process.stdin.write(data)
+        except BrokenPipeError as error:
+            self._process.wait()
+            raise JobError("cannot decompress it as 'zstd'; is 'compression' right, and the file whole?") from error
+
+    def finish(self) -> None:
+        assert self._process.stdin is not None  # noqa: S101 (asked for with PIPE)
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass
+        if self._process.wait() != 0:
+            raise JobError("cannot decompress it as 'zstd'; is 'compression' right, and the file whole?")
+
+
+def open_sink(file: BinaryIO, compression: str | None) -> Sink:
+    """Return what writes a stream of that compression to the file; ``zip`` is kept as it is."""
+    match compression:
+        case "gz":
+            return Decompressing(file, "gz", lambda: zlib.decompressobj(31))
+        case "bz2":
+            return Decompressing(file, "bz2", bz2.BZ2Decompressor)
+        case "xz":
+            return Decompressing(file, "xz", lzma.LZMADecompressor)
+        case "zstd":
+            return Zstandard(file)
+        case _:
+            return Plain(file)

@@ -1,0 +1,1 @@
+"""What acts on a device from outside: its power and its consoles."""

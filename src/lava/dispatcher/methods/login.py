@@ -1,0 +1,204 @@
+"""Wait for the booted system and log in, watching what the kernel says meanwhile.
+
+Source: dispatcher specification 15.4, 15.5.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from lava.console import Console, Hit
+from lava.console.kernel import TROUBLES, KernelMessage, Trouble, kernel_message
+from lava.dispatcher.action import Action, Node
+from lava.dispatcher.drivers.connection import Connection
+from lava.dispatcher.job import StepContext
+from lava.dispatcher.plan import PlanContext
+from lava.model.errors import ConnectionClosedError, JobError
+from lava.model.job import BootBlock
+
+_REFUSED = ("Login incorrect", "Login timed out")
+#: how far a boot came, by what was last seen; for the message of a boot that failed
+_STAGES = (
+    (re.compile(r"login:\s*$", re.IGNORECASE), "a login prompt was printed"),
+    (
+        re.compile(r"Run \S+ as init process|init version|systemd\[1\]|Welcome to "),
+        "the kernel started its first program",
+    ),
+    (re.compile(r"Linux version [0-9]"), "the kernel started"),
+    (re.compile(r"Starting kernel|Booting from|Loading |SeaBIOS|GRUB|U-Boot|UEFI|iPXE"), "firmware or boot loader ran"),
+)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What was seen of a boot."""
+
+    messages: list[KernelMessage] = field(default_factory=list)
+    stage: str = "nothing but noise was received"
+
+    def note(self, text: str) -> None:
+        for pattern, stage in _STAGES:
+            if pattern.search(text):
+                self.stage = stage
+                return
+
+
+class LoginAction(Action):
+    """Wait for the kernel, then for the prompt; log in if the job says how."""
+
+    name = "login-action"
+    summary = "wait for the system and log in"
+    needs = (Connection,)
+
+    def __init__(self, block: BootBlock, *, kernel: bool) -> None:
+        """Prepare.
+
+        Args:
+            kernel: the boot shows a kernel's messages: wait for the first of them, and watch for trouble.
+        """
+        self._block = block
+        self._kernel = kernel
+
+    async def check(self, job: StepContext) -> list[str]:
+        faults = []
+        patterns = [*self._block.prompts, self._block.failure_message or ""]
+        if self._block.auto_login is not None:
+            patterns += [self._block.auto_login.login_prompt, self._block.auto_login.password_prompt or ""]
+        for pattern in patterns:
+            try:
+                re.compile(pattern.encode())
+            except re.error as error:
+                faults.append(f"'{pattern}' is no regular expression: {error}")
+        return faults
+
+    async def run(self, job: StepContext) -> None:
+        console = job.get(Connection).console
+        for prompt in self._block.prompts:
+            if ":" not in prompt and "\\" not in prompt:
+                job.log.warning(f"the prompt '{prompt}' is not distinctive: a colon or an escaped character helps")
+        watch = _Watch()
+        received = console.received_bytes
+        try:
+            await self._wait_for_kernel(job, console, watch)
+            await self._log_in(job, console, watch)
+        except TimeoutError as error:
+            raise self._too_late(job, console, watch, received) from error
+        except ConnectionClosedError as error:
+            raise ConnectionClosedError(f"{error}\nthe boot came so far: {watch.stage}") from error
+        finally:
+            if self._kernel:
+                self._record(job, watch)
+        console.prompts = self._block.prompts
+        job.extra["success"] = "logged in" if self._block.auto_login else "prompt seen"
+
+    async def _wait_for_kernel(self, job: StepContext, console: Console, watch: _Watch) -> None:
+        if not self._kernel:
+            return
+        message = self._block.parameters.get("kernel-start-message")
+        if message is None:
+            message = job.device.constant("kernel-start-message", default="")
+        if not message:
+            return
+        job.log.debug(f"waiting for the kernel: '{message}'")
+        await console.expect([str(message)], timeout=job.remaining())
+        watch.stage = "the kernel started"
+
+    async def _log_in(self, job: StepContext, console: Console, watch: _Watch) -> None:
+        login = self._block.auto_login
+        prompts = list(self._block.prompts)
+        if login is None:
+            await self._await_boot(job, console, watch, prompts)
+            return
+        await self._await_boot(job, console, watch, [login.login_prompt, *prompts])
+        # The user name is typed even if a shell prompt came: it may be somebody else's.
+        await self._type(job, console, login.username)
+        if login.password_prompt is not None:
+            answer = await self._await(job, console, [login.password_prompt, *prompts, *_REFUSED])
+            if answer.index > len(prompts):
+                raise JobError(f"the device answered '{answer.text}' to the user name '{login.username}'")
+            if answer.index == 0:
+                await console.send(login.password or "", character_delay=job.step.character_delay, secret=True)
+        else:
+            job.log.debug("no password prompt is expected")
+        await self._await_login(job, console, prompts)
+        for command in login.login_commands:
+            await self._type(job, console, command)
+            await self._await(job, console, prompts)
+
+    async def _await_login(self, job: StepContext, console: Console, prompts: list[str]) -> None:
+        answer = await self._await(job, console, [*prompts, *_REFUSED])
+        if answer.index >= len(prompts):
+            hint = "password_prompt may be wrong" if answer.text == "Login timed out" else "check user and password"
+            raise JobError(f"the device refused the log in with '{answer.text}': {hint}")
+
+    async def _type(self, job: StepContext, console: Console, text: str) -> None:
+        await console.send(text, character_delay=job.step.character_delay)
+
+    async def _await(self, job: StepContext, console: Console, patterns: list[str]) -> Hit:
+        return await console.prompt(patterns, timeout=job.remaining(), log=job.log.debug)
+
+    async def _await_boot(self, job: StepContext, console: Console, watch: _Watch, prompts: list[str]) -> None:
+        """Wait for one of the prompts; collect what the kernel complains about meanwhile.
+
+        Raises:
+            JobError: the kernel gave up, or printed the job's failure message.
+        """
+        troubles = TROUBLES if self._kernel and not self._block.ignore_kernel_messages else ()
+        failures = [self._block.failure_message] if self._block.failure_message else []
+        patterns: list[str | re.Pattern[bytes]] = [*prompts, *failures, *(trouble.start for trouble in troubles)]
+        while True:
+            answer = await console.prompt(patterns, timeout=job.remaining(), log=job.log.debug)
+            watch.note(answer.before.decode("utf-8", "replace") + answer.text)
+            if answer.index < len(prompts):
+                return
+            if answer.index < len(prompts) + len(failures):
+                watch.messages.append(KernelMessage("custom-error", answer.text, fatal=True))
+                raise JobError(f"the device printed the job's failure message: '{answer.text}'")
+            trouble = troubles[answer.index - len(prompts) - len(failures)]
+            message = await self._read_message(job, console, trouble, answer)
+            watch.messages.append(message)
+            first = message.text.splitlines()[0] if message.text else trouble.kind
+            if message.fatal:
+                raise JobError(f"{first} (after: {watch.stage})")
+            job.log.warning(f"kernel {message.kind}: {first}")
+
+    async def _read_message(self, job: StepContext, console: Console, trouble: Trouble, start: Hit) -> KernelMessage:
+        try:
+            end = await console.expect([trouble.end], timeout=min(job.remaining(), 10.0 if trouble.fatal else 1e9))
+            text = start.raw + end.before + end.raw
+        except (TimeoutError, ConnectionClosedError):
+            if not trouble.fatal:
+                raise
+            text = start.raw + console.unread
+        return kernel_message(trouble, start.before, text)
+
+    def _too_late(self, job: StepContext, console: Console, watch: _Watch, received: int) -> JobError:
+        watch.note(console.last_lines)
+        seen = watch.stage if console.received_bytes > received else "nothing was received from the device"
+        wanted = ", ".join(f"'{prompt}'" for prompt in self._block.prompts)
+        said = f"; it said last:\n{console.last_lines}" if console.last_lines else ""
+        return JobError(f"{job.step.name} timed out: no prompt ({wanted}) came; the boot came so far: {seen}{said}")
+
+    def _record(self, job: StepContext, watch: _Watch) -> None:
+        fatal = any(message.fatal for message in watch.messages)
+        if not watch.messages:
+            return
+        job.result(
+            {
+                "definition": "lava",
+                "namespace": job.namespace,
+                "case": "kernel-messages",
+                "level": job.step.level,
+                "result": "fail" if fatal else "pass",
+                "extra": {"extra": [{"kind": message.kind, "message": message.text} for message in watch.messages]},
+            }
+        )
+
+
+def plan_login(block: BootBlock, context: PlanContext, *, kernel: bool) -> list[Node]:
+    """Return the actions that wait for the system; none when the block names no prompts."""
+    if not block.prompts:
+        return []
+    login = LoginAction(block, kernel=kernel)
+    return [context.retry(block, "auto-login-action", "log in after the boot", login)]

@@ -1,0 +1,281 @@
+"""From a job definition and a device to the pipeline that will run: levels, deadlines, retries.
+
+Pure: nothing is opened, nothing is asked but the two documents.  Source: dispatcher specification 2-5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from lava.model.device import DeviceConfiguration
+from lava.model.errors import JobError, LavaError
+from lava.model.job import Block, CommandBlock, DefinitionsTest, JobDefinition, TestBlock
+
+from .action import Action, Node, Retry
+from .registry import select_method
+
+#: namespace of the blocks of a job that names none
+COMMON = "common"
+BUILT_IN_TIMEOUT = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action of the pipeline with everything that the definition and the device say about it."""
+
+    level: str
+    name: str
+    summary: str
+    section: str
+    namespace: str
+    connection_namespace: str
+    timeout: timedelta
+    #: where the timeout comes from, for people
+    timeout_source: str
+    connection_timeout: timedelta
+    max_retries: int
+    retry_interval: timedelta
+    repeat: bool
+    on_timeout: type[LavaError]
+    #: a test block that ran out of time may be left behind
+    skip: bool
+    #: pause between two characters typed
+    character_delay: timedelta
+    block: Block | None
+    action: Action | None
+    children: tuple[Step, ...]
+
+    def walk(self) -> Iterator[Step]:
+        """Yield this step and everything below it, in order."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The steps of a job: one for each block, and ``finalize``."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def finalize(self) -> Step:
+        """The last step: power off, read what is left, close."""
+        return self.steps[-1]
+
+    def walk(self) -> Iterator[Step]:
+        """Yield every step, in order."""
+        for step in self.steps:
+            yield from step.walk()
+
+    def description(self) -> dict[str, Any]:
+        """Return what ``description.yaml`` holds.  Source: dispatcher specification 2.3."""
+        return {"pipeline": [_describe(step) for step in self.steps]}
+
+
+def _describe(step: Step) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "class": type(step.action).__name__ if step.action else "Retry" if step.max_retries > 1 else "Sequence",
+        "name": step.name,
+        "level": step.level,
+        "max_retries": step.max_retries,
+        "description": step.summary,
+        "summary": step.summary,
+        "timeout": int(step.timeout.total_seconds()),
+    }
+    url = getattr(step.action, "url", None)
+    if url:
+        described["url"] = url
+    if step.children:
+        described["pipeline"] = [_describe(child) for child in step.children]
+    return described
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContext:
+    """What a method may look at, beside its block, when it plans."""
+
+    definition: JobDefinition
+    device: DeviceConfiguration
+    job_id: str
+    namespace: str
+    section: str
+    #: number of the block among all
+    index: int
+
+    @property
+    def tests(self) -> tuple[TestBlock, ...]:
+        """Test blocks whose console or overlay is this namespace's."""
+        return tuple(
+            block
+            for block in self.definition.blocks
+            if isinstance(block, TestBlock)
+            and self.namespace in (block.namespace or COMMON, block.connection_namespace)
+        )
+
+    @property
+    def needs_overlay(self) -> bool:
+        """Whether a test of this namespace needs the test overlay.  Source: dispatcher specification 2.4."""
+        return any(isinstance(test, DefinitionsTest) and test.docker is None for test in self.tests)
+
+    @property
+    def has_shell(self) -> bool:
+        """Whether a test of this namespace types at a shell."""
+        return self.needs_overlay
+
+    def retries(self, block: Block, *, default: int = 1) -> tuple[int, timedelta, bool]:
+        """Return attempts, the pause between them, and whether all run whatever happens.
+
+        Source: dispatcher specification 5.1.
+        """
+        if block.repeat is not None:
+            return block.repeat, block.retry_interval, True
+        if block.failure_retry is not None:
+            return block.failure_retry, block.retry_interval, False
+        context = self.definition.context
+        times = max(_count(context.get("failure_retry", self.device.constant("failure_retry", default=1))), default)
+        boot_retry = context.get("boot_retry", self.device.constant("boot_retry", default=None))
+        if self.section == "boot" and boot_retry is not None:
+            times = _count(boot_retry)
+        return times, block.retry_interval, False
+
+    def retry(
+        self, block: Block, name: str, summary: str, *body: Node, on_timeout: type[LavaError] = JobError
+    ) -> Retry:
+        """Return the body as a retrying action of the block."""
+        times, interval, repeat = self.retries(block)
+        return Retry(name, summary, tuple(body), times, interval, repeat, on_timeout)
+
+
+def _count(value: object) -> int:
+    try:
+        return max(1, int(str(value)))
+    except ValueError:
+        return 1
+
+
+def plan_job(definition: JobDefinition, device: DeviceConfiguration, *, job_id: str = "0") -> Pipeline:
+    """Return the pipeline.
+
+    Raises:
+        LavaError: no method takes a block, or an action needs what no earlier one provides.
+    """
+    from .methods.command import plan_command
+    from .methods.finalize import plan_finalize
+
+    steps: list[Step] = []
+    refusals: list[str] = []
+    for index, block in enumerate(definition.blocks):
+        namespace = block.namespace or COMMON
+        context = PlanContext(definition, device, job_id, namespace, block.kind, index)
+        try:
+            if isinstance(block, CommandBlock):
+                node: Node = plan_command(block, device)
+            else:
+                node = select_method(block, device).plan(block, context)
+        except JobError as error:
+            refusals.append(f"actions[{index}].{block.kind}: {error}")
+            continue
+        steps.append(_Resolver(definition, device, block).step(node, str(index + 1)))
+    if refusals:
+        raise JobError("\n".join(refusals))
+    finalize = _Resolver(definition, device, None).step(plan_finalize(), str(len(definition.blocks) + 1))
+    pipeline = Pipeline((*steps, finalize))
+    _check_needs(pipeline)
+    return pipeline
+
+
+class _Resolver:
+    """Turns the actions of one block into steps: the one place that knows the precedence of timeouts."""
+
+    def __init__(self, definition: JobDefinition, device: DeviceConfiguration, block: Block | None) -> None:
+        self._job = definition.timeouts
+        self._device = device
+        self._block = block
+        self._section = block.kind if block else "finalize"
+        namespace = (block.namespace if block else None) or COMMON
+        self._namespace = namespace
+        self._connection_namespace = (block.connection_namespace if block else None) or namespace
+
+    def step(self, node: Node, level: str, share: timedelta | None = None) -> Step:
+        """Return the step, and those below it.
+
+        Args:
+            share: what one attempt of the retrying action around it may take.
+        """
+        timeout, source = self._timeout(node, share)
+        retries = node.times if isinstance(node, Retry) else 1
+        body = () if isinstance(node, Action) else node.body
+        below = timeout / retries if retries > 1 else None
+        children = tuple(self.step(child, f"{level}.{number}", below) for number, child in enumerate(body, start=1))
+        block_timeout = self._block.timeout if self._block else None
+        return Step(
+            level=level,
+            name=node.name,
+            summary=node.summary,
+            section=self._section,
+            namespace=self._namespace,
+            connection_namespace=self._connection_namespace,
+            timeout=timeout,
+            timeout_source=source,
+            connection_timeout=self._connection_timeout(node.name),
+            max_retries=retries,
+            retry_interval=node.interval if isinstance(node, Retry) else timedelta(seconds=1),
+            repeat=isinstance(node, Retry) and node.repeat,
+            on_timeout=node.on_timeout,
+            skip=bool(isinstance(self._block, TestBlock) and block_timeout and block_timeout.skip),
+            character_delay=timedelta(milliseconds=self._device.character_delay(self._section)),
+            block=self._block,
+            action=node if isinstance(node, Action) else None,
+            children=children,
+        )
+
+    def _timeout(self, node: Node, share: timedelta | None) -> tuple[timedelta, str]:
+        """Return the value and its source; later rows win.  Source: dispatcher specification 4.2."""
+        value, source = node.own_timeout or BUILT_IN_TIMEOUT, "built in"
+        rows: list[tuple[timedelta | None, str]] = [
+            (_duration(self._job.action), "timeouts.action"),
+            (_duration(self._device.action_timeouts.get(node.name)), "device"),
+            (_duration(self._block.timeout) if self._block else None, "timeout of the block"),
+            (share, "share of the attempt"),
+            (_duration(self._job.actions.get(node.name)), f"timeouts.actions.{node.name}"),
+            (_duration(self._block.timeouts.get(node.name)) if self._block else None, "timeouts of the block"),
+        ]
+        for row_value, row_source in rows:
+            if row_value is not None:
+                value, source = row_value, row_source
+        return value, source
+
+    def _connection_timeout(self, name: str) -> timedelta:
+        """Source: dispatcher specification 4.3; later values win."""
+        values: tuple[timedelta | None, ...] = (
+            _duration(self._job.connection),
+            _duration(self._device.connection_timeouts.get(name)),
+            _duration(self._job.connections.get(name)),
+        )
+        result = BUILT_IN_TIMEOUT
+        for value in values:
+            result = value or result
+        return result
+
+
+def _duration(timeout: Any) -> timedelta | None:
+    return timeout.duration if timeout is not None else None
+
+
+def _check_needs(pipeline: Pipeline) -> None:
+    provided: dict[str, set[type]] = {}
+    for step in pipeline.walk():
+        if step.action is None:
+            continue
+        here = provided.setdefault(step.namespace, set())
+        for need in step.action.needs:
+            if need not in here:
+                raise JobError(
+                    f"{step.level} {step.name}: needs {need.__name__}, which no earlier action in namespace "
+                    f"'{step.namespace}' provides; is a deploy or boot block missing before it?"
+                )
+        here.update(step.action.provides)
