@@ -52,6 +52,8 @@ class TestRun:
     #: repository content on the worker
     directory: Path
     definition: TestDefinition
+    #: where it came from, without a password; ``inline`` when from the job
+    repository: str = "inline"
     #: of a git repository
     commit: str | None = None
 

@@ -81,6 +81,7 @@ class FetchDefinition(Action):
             uuid=f"{job.job.id}_{job.step.level}",
             directory=directory,
             definition=read_definition(directory, self.definition.path, self.definition.name),
+            repository=getattr(self, "url", self.source),
             commit=commit,
         )
         job.put((job.find(TestRuns) or TestRuns()).with_run(run))
