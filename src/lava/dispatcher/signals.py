@@ -62,6 +62,8 @@ MARKER = re.compile(
     + rb")(>|(?=<LAVA_))"
 )
 _NOISE_PATTERN = re.compile(_NOISE)
+#: the beginning of a line that ``set -x`` prints
+_TRACE = re.compile(rb"(?:^|\n)\++ [^\r\n]*\Z")
 
 #: what results are spelled like in a definition without ``fixupdict``.  Source: dispatcher specification 13.4
 DEFAULT_FIXUPS: Mapping[str, str] = {"PASS": "pass", "FAIL": "fail", "SKIP": "skip", "UNKNOWN": "unknown"}
@@ -98,6 +100,11 @@ def read_marker(groups: Sequence[bytes | None]) -> Marker:
     if not end:
         return Broken(f"SIGNAL_{name} {parameters}" if name else f"TEST_RUNNER {word}")
     return Runner(word) if word else Signal(name, parameters)
+
+
+def is_traced(before: bytes) -> bool:
+    """Return whether the marker behind ``before`` is a shell tracing its command: the signal itself comes later."""
+    return _TRACE.search(before) is not None
 
 
 def _clean(group: bytes | None) -> str:

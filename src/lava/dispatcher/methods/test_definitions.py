@@ -33,6 +33,7 @@ from lava.dispatcher.signals import (
     Record,
     Signal,
     Warn,
+    is_traced,
     missing,
     read_marker,
 )
@@ -186,6 +187,8 @@ class _Reading:
 
     async def _marker(self, hit: Hit) -> None:
         log = self._job.log
+        if is_traced(hit.before[-200:]):
+            return
         if self._panic is not None:
             self._panic.alive()
         marker = read_marker(hit.groups)
