@@ -115,6 +115,8 @@ async def clone(
         JobError: there is no such branch or revision, or that is no repository.
         InfrastructureError: it did not work for as often as it was tried.
     """
+    if source.revision is not None and source.revision.startswith("-"):
+        raise JobError(f"'{source.revision}' is no revision")  # git would take it for an option
     remote = Remote.parse(source.url, os.environ)
     environment = remote.environment(os.environ)
     shallow = source.is_shallow

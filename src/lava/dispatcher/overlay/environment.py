@@ -34,9 +34,9 @@ class DeviceEnvironment:
 
     def text(self) -> str:
         """Return the shell file that is sourced before the tests run."""
-        pairs = [*flatten(self.device.get("environment"))]
+        pairs = [*flatten(self.device.get("environment") or {})]
         for key, prefix in DEVICE_LISTS:
-            pairs += flatten(self.device.get(key), prefix)
+            pairs += flatten(self.device.get(key) or [], prefix)
         pairs += flatten(self.job)
         pairs.append(("LAVA_JOB_ID", self.job_id))
         if self.dispatcher_ip:
@@ -61,8 +61,6 @@ def secrets_text(secrets: Mapping[str, Any], device_environment: Mapping[str, st
 def flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the leaves of nested mappings and lists; keys and indexes are joined with ``_``."""
     match value:
-        case None if not name:
-            return
         case Mapping():
             items: Iterable[tuple[Any, Any]] = value.items()
         case list() | tuple():
