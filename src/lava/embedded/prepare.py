@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lava.guest import GuestError, build, default_cache, kvm_works
 
-from .layout import DEVICE, Layout
+from .layout import DEVICE, DEVICE_TYPE, WORKER, Layout
 
 _MARK = "{# written by 'lava up' at every start; take this line away to keep your changes #}"
 
@@ -99,6 +99,7 @@ def _prepare_examples(layout: Layout) -> None:
 
 def _prepare_database(environment: Mapping[str, str]) -> None:
     command = [sys.executable, "-m", "lava.server.main", "manage", "prepare_instance"]
+    command += ["--worker", WORKER, "--device-type", DEVICE_TYPE, "--device", DEVICE]
     done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:] or ["no output"]

@@ -1,0 +1,1 @@
+"""The daemons beside the database: control, log ingest, scheduler."""

@@ -1,0 +1,1 @@
+"""What changes the database: each function is one transaction and announces what it did on commit."""

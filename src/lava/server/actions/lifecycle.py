@@ -1,0 +1,221 @@
+"""Move a job through its states.  Source: server 3.3.
+
+Each function locks the job's row, asks the table what follows, and changes job and device together.  Everything is safe
+to repeat: messages of slaves come more than once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import yaml
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from lava.model.states import (
+    DEVICE_STATE_OF,
+    DeviceHealth,
+    DeviceState,
+    JobEvent,
+    JobState,
+    health_of_ended_job,
+    next_job_state,
+)
+from lava.server import wake
+from lava.server.configuration import ConfigurationFault, render_device, worker_file
+from lava.server.logs import JobFiles
+from lava.server.models import Device, TestJob
+
+#: error types after which the device must prove itself.  Source: server 3.2
+SUSPICIOUS_ERRORS = frozenset({"Bug", "Configuration", "Infrastructure"})
+
+
+@dataclass(frozen=True, slots=True)
+class StartOrder:
+    """Everything that a slave needs to run a job."""
+
+    job_id: str
+    definition: str
+    device: str
+    dispatcher: str
+    environment: str
+    device_environment: str
+
+
+def _locked(job_id: int) -> TestJob | None:
+    return TestJob.objects.select_for_update(of=("self",)).select_related("actual_device").filter(pk=job_id).first()
+
+
+@transaction.atomic
+def cancel_job(user: User | None, job_id: int) -> JobState | None:
+    """Ask for the end of a job and return the state that it is in now; None when there is no such job."""
+    job = _locked(job_id)
+    if job is None:
+        return None
+    state = next_job_state(job.job_state, JobEvent.CANCEL_REQUESTED)
+    if state is job.job_state:
+        return state
+    by = f" by {user.get_username()}" if user else ""
+    if state is JobState.FINISHED:
+        job.failure_comment = f"canceled{by} before it started"
+        _finish(job, JobState.CANCELING)
+    else:
+        job.failure_comment = f"canceled{by}"
+        _move(job, state)
+    wake.announce(wake.CANCEL, job.pk)
+    return state
+
+
+@transaction.atomic
+def job_started(job_id: int, when: datetime | None = None) -> bool:
+    """Take in that the job process runs; False when there is no such job."""
+    job = _locked(job_id)
+    if job is None:
+        return False
+    state = next_job_state(job.job_state, JobEvent.STARTED)
+    if state is not job.job_state:
+        job.start_time = when or timezone.now()
+        _move(job, state)
+    return True
+
+
+@transaction.atomic
+def job_ended(job_id: int, *, log_length: int, exit_status: int | None, error_text: str, description: str) -> bool:
+    """Take in that the job process is gone; False while a part of its log is missing.
+
+    Args:
+        log_length: bytes that the job process has written.
+        exit_status: None when the process could not be started, or its end was not seen.
+        error_text: what it left on standard error, or why it could not run.
+        description: the pipeline, YAML; empty when the job process got no further.
+    """
+    job = _locked(job_id)
+    if job is None:
+        return True  # the slave may forget it
+    if job.job_state is JobState.FINISHED:
+        return True
+    if job.log_length < log_length:
+        return False
+    if description:
+        JobFiles(job.pk, job.submit_time).write("description.yaml", description)
+    if job.passed is None and job.job_state is not JobState.CANCELING:
+        job.error_type = "Bug" if exit_status is not None else "Infrastructure"
+        job.error_msg = error_text.strip()[-2000:] or "the job process ended without a result"
+        job.failure_comment = job.error_msg
+    _finish(job, job.job_state)
+    return True
+
+
+@transaction.atomic
+def fail_to_start(job_id: int, error_type: str, message: str) -> None:
+    """End a job that cannot be handed to its worker."""
+    job = _locked(job_id)
+    if job is None or job.job_state is JobState.FINISHED:
+        return
+    job.passed = False
+    job.error_type, job.error_msg, job.failure_comment = error_type, message, message
+    _finish(job, job.job_state)
+
+
+def _move(job: TestJob, state: JobState) -> None:
+    job.state = state
+    job.save(update_fields=["state", "start_time", "failure_comment"])
+    if job.actual_device is not None:
+        job.actual_device.state = DEVICE_STATE_OF[state]
+        job.actual_device.save(update_fields=["state"])
+    wake.announce(wake.JOB, job.pk)
+
+
+def _finish(job: TestJob, before: JobState) -> None:
+    """End the job and free its device."""
+    now = timezone.now()
+    job.state = JobState.FINISHED
+    job.health = health_of_ended_job(before, job.passed)
+    job.end_time = now
+    job.start_time = job.start_time or now
+    job.waiting_reason = ""
+    job.save(
+        update_fields=[
+            *("state", "health", "start_time", "end_time", "failure_comment"),
+            *("passed", "error_type", "error_msg", "waiting_reason"),
+        ]
+    )
+    if job.actual_device is not None:
+        _free(job.actual_device, job, now)
+    wake.announce(wake.JOB, job.pk)
+    wake.announce(wake.QUEUE)
+
+
+def _free(device: Device, job: TestJob, now: datetime) -> None:
+    device.state = DeviceState.IDLE
+    device.last_used = now
+    kept = (DeviceHealth.MAINTENANCE, DeviceHealth.RETIRED)
+    if job.error_type in SUSPICIOUS_ERRORS and not job.health_check and device.health not in kept:
+        device.health = DeviceHealth.UNKNOWN
+    device.save(update_fields=["state", "last_used", "health"])
+
+
+def start_orders(worker: str) -> list[StartOrder]:
+    """Return the orders for jobs that are assigned to a device of the worker and do not run yet.
+
+    A job whose files cannot be read or rendered is ended, with the file named; the others go on.
+    """
+    orders = []
+    scheduled = TestJob.objects.filter(state=JobState.SCHEDULED, actual_device__worker_host=worker)
+    for job in scheduled.select_related("actual_device").order_by("pk"):
+        try:
+            orders.append(_order(job, worker))
+        except (ConfigurationFault, OSError) as error:
+            fail_to_start(job.pk, "Configuration", str(error))
+    return orders
+
+
+def _order(job: TestJob, worker: str) -> StartOrder:
+    device = job.actual_device
+    if device is None:
+        raise ConfigurationFault(f"job {job.pk} has no device")
+    loaded = yaml.safe_load(job.definition)
+    context = loaded.get("context") if isinstance(loaded, Mapping) else None
+    order = StartOrder(
+        job_id=job.display_id,
+        definition=job.definition,
+        device=render_device(device.hostname, device.device_type_id, context),
+        dispatcher=worker_file(worker, "dispatcher"),
+        environment=worker_file(worker, "env"),
+        device_environment=worker_file(worker, "env-dut"),
+    )
+    files = JobFiles(job.pk, job.submit_time)
+    for name, text in (
+        ("job.yaml", order.definition),
+        ("device.yaml", order.device),
+        ("dispatcher.yaml", order.dispatcher),
+        ("env.yaml", order.environment),
+        ("env-dut.yaml", order.device_environment),
+    ):
+        files.write(name, text)
+    return order
+
+
+def canceling_jobs(worker: str) -> list[str]:
+    """Return the jobs on the worker that somebody asked to end."""
+    return _display_ids(worker, [JobState.CANCELING])
+
+
+def running_jobs(worker: str) -> list[str]:
+    """Return the jobs that the worker is believed to run."""
+    return _display_ids(worker, [JobState.RUNNING, JobState.CANCELING])
+
+
+def _display_ids(worker: str, states: list[JobState]) -> list[str]:
+    jobs = TestJob.objects.filter(state__in=states, actual_device__worker_host=worker).order_by("pk")
+    return [job.display_id for job in jobs]
+
+
+def id_of(display_id: str) -> int | None:
+    """Return the primary key behind an id that people use, or None."""
+    if display_id.isdigit():
+        return int(display_id)
+    return TestJob.objects.filter(sub_id=display_id).values_list("pk", flat=True).first()

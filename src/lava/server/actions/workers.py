@@ -1,0 +1,51 @@
+"""What the master learns of its workers.  Source: server 3.1."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from lava.model.states import WorkerEvent, WorkerState, next_worker_state
+from lava.server import wake
+from lava.server.models import Worker
+
+
+@transaction.atomic
+def worker_seen(hostname: str, version: str, public_key: str = "") -> str | None:
+    """Note that a slave was heard of; return why it may not work here, or None when it may.
+
+    Args:
+        public_key: the CURVE key that it came with; the first that speaks for a worker stays the only one.
+    """
+    worker = Worker.objects.select_for_update().filter(pk=hostname).first()
+    if worker is None:
+        return f"no worker is called '{hostname}': add it with 'lava-server manage workers add {hostname}'"
+    if public_key and worker.public_key and worker.public_key != public_key:
+        worker.refusal = f"another certificate (key {public_key[:8]}…) claims the name '{hostname}'"
+        worker.save(update_fields=["refusal"])
+        return worker.refusal
+    came_online = worker.state != WorkerState.ONLINE
+    worker.state = next_worker_state(WorkerState(worker.state), WorkerEvent.SEEN)
+    worker.last_ping = timezone.now()
+    worker.version = version[:50] or worker.version
+    worker.public_key = worker.public_key or public_key
+    worker.refusal = ""
+    worker.save(update_fields=["state", "last_ping", "version", "public_key", "refusal"])
+    if came_online:
+        wake.announce(wake.QUEUE)
+    return None
+
+
+@transaction.atomic
+def lose_silent_workers(now: datetime, silence: timedelta) -> list[str]:
+    """Mark the workers offline that were not heard of for so long, and return their names."""
+    lost = []
+    for worker in Worker.objects.select_for_update().filter(state=WorkerState.ONLINE, last_ping__lt=now - silence):
+        worker.state = next_worker_state(WorkerState(worker.state), WorkerEvent.LOST)
+        worker.save(update_fields=["state"])
+        lost.append(worker.hostname)
+    if lost:
+        wake.announce(wake.QUEUE)
+    return lost

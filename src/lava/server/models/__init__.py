@@ -1,0 +1,10 @@
+"""The lab and its jobs: fields and constraints, no behaviour.
+
+A *worker* runs jobs for its *devices*, each of a *device type*; a *job* asks for a device type and is given a device.
+"""
+
+from .accounts import AuthToken, RemoteArtifactsAuth
+from .jobs import TestJob
+from .lab import Alias, Device, DeviceType, Tag, Worker
+
+__all__ = ["Alias", "AuthToken", "Device", "DeviceType", "RemoteArtifactsAuth", "Tag", "TestJob", "Worker"]

@@ -1,0 +1,53 @@
+"""What of a job's log is to be sent next, without I/O.
+
+Lines are sent ahead of their acknowledgement up to a window; silence means that everything behind the last acknowledged
+offset is sent again.  The master's offset decides what counts, so sending twice is harmless.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CHUNK_BYTES = 256 * 1024
+WINDOW_BYTES = 2 * 1024 * 1024
+RESEND_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class LogSender:
+    """The state of one job's log on its way to the master."""
+
+    #: everything before it is stored by the master
+    acknowledged: int = 0
+    #: everything before it was sent
+    sent: int = 0
+    _moved: float = 0.0
+
+    def next_offset(self, size: int, now: float) -> int | None:
+        """Return the offset from which a chunk is to be sent, or None.
+
+        Args:
+            size: bytes that the log has.
+        """
+        if self.sent > self.acknowledged and now - self._moved > RESEND_SECONDS:
+            self.sent = self.acknowledged
+        if self.sent >= size or self.sent - self.acknowledged >= WINDOW_BYTES:
+            return None
+        return self.sent
+
+    def sent_chunk(self, offset: int, length: int, now: float) -> None:
+        """Note that a chunk was sent."""
+        if self.sent == self.acknowledged:
+            self._moved = now
+        self.sent = max(self.sent, offset + length)
+
+    def receive(self, offset: int, now: float) -> bool:
+        """Take in an acknowledgement; return whether it is news.  The master may also ask for something again."""
+        if offset == self.acknowledged:
+            return False
+        self._moved = now
+        if offset < self.acknowledged:  # the master lost what it had: its word counts
+            self.sent = offset
+        self.acknowledged = offset
+        self.sent = max(self.sent, offset)
+        return True

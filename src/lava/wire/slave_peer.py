@@ -1,0 +1,148 @@
+"""The slave's end of the control connection, without I/O.  Source: protocol specification 2, 4, 6."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lava.wire.messages import (
+    PROTOCOL,
+    Cancel,
+    End,
+    EndOk,
+    Hello,
+    HelloOk,
+    Message,
+    Ping,
+    Pong,
+    Refused,
+    Start,
+    Status,
+)
+
+HELLO_SECONDS = 1.0
+SLOWEST_HELLO_SECONDS = 10.0
+END_SECONDS = 5.0
+FIRST_PING_SECONDS = 5.0
+#: so many ping intervals without a word, and the master counts as offline
+SILENT_PINGS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The master answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The master has been silent for too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The master does not want this slave."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartJob:
+    """Start the job, once."""
+
+    order: Start
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """Stop the job."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportJob:
+    """Say how it is with the job."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetJob:
+    """The master has everything."""
+
+    job: str
+
+
+Command = Connected | Lost | Rejected | StartJob | CancelJob | ReportJob | ForgetJob
+
+
+@dataclass(slots=True)
+class SlavePeer:
+    """Greets, pings, and repeats what is not acknowledged."""
+
+    version: str
+    epoch: str
+    connected: bool = False
+    _heard: float = 0.0
+    _greeted: float = float("-inf")
+    _greet_pause: float = HELLO_SECONDS
+    _pinged: float = float("-inf")
+    _ping_seconds: float = FIRST_PING_SECONDS
+    #: ended jobs, and when they were last reported
+    _ends: dict[str, tuple[End, float]] = field(default_factory=dict)
+
+    def tick(self, now: float) -> tuple[list[Message], list[Command]]:
+        """Return what is due: greeting, ping, ends that were not acknowledged."""
+        messages: list[Message] = []
+        commands: list[Command] = []
+        if self.connected and now - self._heard > SILENT_PINGS * self._ping_seconds:
+            self.connected = False
+            commands.append(Lost())
+        if not self.connected:
+            if now - self._greeted >= self._greet_pause:
+                self._greeted = now
+                self._greet_pause = min(self._greet_pause * 1.5, SLOWEST_HELLO_SECONDS)
+                messages.append(Hello(PROTOCOL, self.version, self.epoch))
+            return messages, commands
+        if now - max(self._heard, self._pinged) >= self._ping_seconds:
+            self._pinged = now
+            messages.append(Ping(self.version, self.epoch))
+        for job, (end, sent) in self._ends.items():
+            if now - sent >= END_SECONDS:
+                self._ends[job] = (end, now)
+                messages.append(end)
+        return messages, commands
+
+    def receive(self, message: Message, now: float) -> list[Command]:
+        """Return what a message of the master asks for."""
+        commands: list[Command] = []
+        if not isinstance(message, Refused):
+            self._heard = now
+        match message:
+            case HelloOk(ping_seconds=seconds):
+                self._ping_seconds = max(1.0, float(seconds))
+                self._greet_pause = HELLO_SECONDS
+                if not self.connected:
+                    self.connected = True
+                    commands.append(Connected())
+            case Pong(ping_seconds=seconds):
+                self._ping_seconds = max(1.0, float(seconds))
+            case Refused(reason=reason):
+                self.connected = False
+                commands.append(Rejected(reason))
+            case Start():
+                commands.append(StartJob(message))
+            case Cancel(job=job):
+                commands.append(CancelJob(job))
+            case Status(job=job):
+                commands.append(ReportJob(job))
+            case EndOk(job=job):
+                self._ends.pop(job, None)
+                commands.append(ForgetJob(job))
+            case _:
+                pass  # of a newer master
+        return commands
+
+    def end(self, end: End, now: float) -> list[Message]:
+        """Report the end of a job until it is acknowledged."""
+        self._ends[end.job] = (end, now)
+        return [end] if self.connected else []
