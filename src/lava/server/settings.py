@@ -1,8 +1,8 @@
 """Django's settings.
 
 ``LAVA_DATA_DIR`` names the data directory of an embedded instance: SQLite, and everything else below it.
-``DATABASE_URL`` (``postgres://USER:PASSWORD@HOST:PORT/NAME``) puts the data into PostgreSQL.  Without a data directory the
-paths are those of an installed server.
+``DATABASE_URL`` (``postgres://USER:PASSWORD@HOST:PORT/NAME``) puts the data into PostgreSQL.  Without a data directory
+the paths are those of an installed server.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The messages between master and slave, and their frames.
 
-A message is frames: its name, a header (one JSON object), and bodies.  Fields that a reader does not know are left alone, so
-that either side may be one version ahead.  Source: protocol specification 2, 3, and its G12: whatever arrives is
+A message is frames: its name, a header (one JSON object), and bodies.  Fields that a reader does not know are left
+alone, so that either side may be one version ahead.  Source: protocol specification 2, 3, and its G12: whatever arrives is
 either one of these or a :class:`WireError`.
 """
 
@@ -250,5 +250,3 @@ def _build(kind: type[Message], header: Mapping[str, Any], bodies: list[bytes]) 
             raise WireError(f"{kind.tag}: {value[:40]!r} is no id of a job")
         values[entry.name] = value.replace("\0", "") if isinstance(value, str) else value
     return kind(**values)
-
-

@@ -1,4 +1,7 @@
-"""ZMQ sockets for the messages: a slave dials, a master listens, CURVE on both.  Source: protocol specification 1, 7."""
+"""ZMQ sockets for the messages: a slave dials, a master listens, CURVE on both.
+
+Source: protocol specification 1, 7.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Store what slaves send of logs, each line once: durable point E of a job's path.
 
-One transaction checks the offset, writes the bytes, stores the results and moves the offset.  The bytes are on disk before
-the database says that they count; if the transaction fails, the next attempt writes the same bytes to the same place.
+One transaction checks the offset, writes the bytes, stores the results and moves the offset.  The bytes are on disk
+before the database says that they count; if the transaction fails, the next attempt writes the same bytes to the same
+place.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Tag(models.Model):
     """Something that a device has and a job may ask for."""
 
     name = models.SlugField(max_length=100, unique=True)
-    description = models.TextField(null=True, blank=True)  # noqa: DJ001 (clients tell null from empty)
+    description = models.TextField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.name.lower()
