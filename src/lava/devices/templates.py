@@ -97,6 +97,10 @@ class Templates:
                 continue
         return None
 
+    def names(self) -> list[str]:
+        """Return the names of all dictionaries and templates."""
+        return self._environment.list_templates(extensions=["jinja2"])
+
     def extended(self, name: str) -> str | None:
         """Return what the dictionary extends, without its suffix; None unless it is exactly one literal.
 

@@ -1,4 +1,4 @@
-"""What the deployed system's ``os`` says about its shell and its directories.  Source: dispatcher specification 12.5."""
+"""What the deployed system's ``os`` says about its shell.  Source: dispatcher specification 12.5."""
 
 from __future__ import annotations
 

@@ -22,9 +22,11 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from lava.dispatcher.overlay.facts import PlannedRun, TestRun
+from lava.model.errors import JobError
 from lava.model.test_definition import OUTCOMES
 
 #: how a case's markers are remembered until its result comes; older ones are forgotten
@@ -217,6 +219,22 @@ def make_case(
     return Case(name, outcome, measurement, units or None)
 
 
+@lru_cache(maxsize=64)
+def case_pattern(pattern: str) -> re.Pattern[bytes]:
+    """Return a pattern that reports cases by its groups.
+
+    It matches only once the line in which the match ends is complete: a number must not be cut short because its last
+    digits have not arrived.  ``.`` stays within a line, ``^`` and ``$`` are the ends of a line.
+
+    Raises:
+        JobError: it is no regular expression.
+    """
+    try:
+        return re.compile(rb"(?:" + pattern.encode() + rb")(?:(?<=\n)|(?=[^\n]*\n))", re.MULTILINE)
+    except re.error as error:
+        raise JobError(f"'{pattern}' is no regular expression: {error}") from error
+
+
 @dataclass(slots=True)
 class _OpenRun:
     """The run that the device is in."""
@@ -232,21 +250,26 @@ class Interpreter:
     Memory is bounded by the number of planned runs and expected cases, whatever the device prints.
     """
 
-    def __init__(self, runs: Sequence[TestRun], *, stage: int, level: str, namespace: str, connection: str) -> None:
+    def __init__(
+        self, runs: Sequence[TestRun], *, stage: int, level: str, namespace: str, connection: str, now: float
+    ) -> None:
         """Prepare for one attempt.
 
         Args:
             runs: of this test block.
             level: of the action that reports.
             connection: namespace of the console, when it is another one.
+            now: seconds, of the same clock as later.
         """
+        self._began = now
         self._runs = {run.plan.suite: run for run in runs}
         self._stage = stage
         self._level = level
         self._namespace = namespace
         self._connection = connection
         self._open: _OpenRun | None = None
-        self._begun: set[str] = set()
+        #: suites of the runs that were started
+        self._started: set[str] = set()
         #: of the open run, expected and not reported yet
         self._awaited: dict[str, None] = {}
         #: first and last line of a case whose result has not come yet
@@ -278,7 +301,9 @@ class Interpreter:
                 self.finished = True
                 return [*self._close(now)]
             case Runner("INSTALL_FAIL"):
-                return [Record({"definition": "lava", "case": f"stage_{self._stage}", "result": "fail"})]
+                duration = f"{now - self._began:.02f}"
+                failed = {"definition": "lava", "case": f"stage_{self._stage}", "result": "fail", "duration": duration}
+                return [*self._close(now), Record(failed)]  # a test before it may have ended without a word
             case Runner(word):
                 return [Complain(f"unknown word of the test runner: '{word[:_QUOTED]}'")]
             case Broken(text):
@@ -302,7 +327,7 @@ class Interpreter:
         """Record what is open or was never begun: nothing more will come."""
         yield from self._close(now)
         for suite, run in self._runs.items():
-            if suite not in self._begun:
+            if suite not in self._started:
                 yield from missing(run.plan, self._level)
 
     def _start_run(self, parameters: str, line: int, now: float) -> Iterator[Command]:
@@ -312,7 +337,7 @@ class Interpreter:
             raise SignalError(f"this block has no test '{suite}'")
         yield from self._close(now)  # a failing step ends a run without a word
         self._open = _OpenRun(run, now)
-        self._begun.add(run.plan.suite)
+        self._started.add(run.plan.suite)
         self._awaited = dict.fromkeys(run.expected or ())
         self._lines.clear()
 

@@ -1,3 +1,20 @@
-"""Addresses."""
+"""Addresses.  Source: server 13."""
 
-urlpatterns = []
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from lava.server.api.xmlrpc.view import endpoint
+
+
+def health(request: HttpRequest) -> HttpResponse:
+    """Answer a probe: the process serves."""
+    return HttpResponse('{"health": "good"}', content_type="application/json")
+
+
+urlpatterns = [
+    path("RPC2", endpoint),
+    path("RPC2/", endpoint),
+    path("v1/healthz/", health),
+    path("admin/", admin.site.urls),
+]

@@ -55,10 +55,9 @@ class ExecuteQemu(Action):
             )
         faults = _architecture_faults(job)
         if "-enable-kvm" in self._words and not os.access(_KVM, os.R_OK | os.W_OK):
-            reason = "this user may not use it" if _KVM.exists() else "it is not there"
             faults.append(
-                f"the command line has -enable-kvm, but {_KVM}: {reason}; set 'no_kvm: true' in the job's context or in "
-                "the device dictionary to run emulated"
+                f"the command line has -enable-kvm, but this worker's user cannot use {_KVM}; to run emulated, set "
+                "'no_kvm: true' in the job's context or no_kvm in the device dictionary"
             )
         version = await run_command([program, "--version"], job.log, check=False, quiet=True)
         if found := _VERSION.search(version.output):

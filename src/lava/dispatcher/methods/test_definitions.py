@@ -33,6 +33,7 @@ from lava.dispatcher.signals import (
     Record,
     Signal,
     Warn,
+    case_pattern,
     is_traced,
     missing,
     read_marker,
@@ -66,9 +67,9 @@ class RunTests(Action):
             pattern = (document.get("parse") or {}).get("pattern") if isinstance(document, dict) else None
             if isinstance(pattern, str):
                 try:
-                    _line_pattern(pattern)
+                    case_pattern(pattern)
                 except JobError as error:
-                    faults.append(f"{run.definition.name}: {error}")
+                    faults.append(f"{run.definition.name}: parse.pattern: {error}")
         return faults
 
     async def run(self, job: StepContext) -> None:
@@ -84,6 +85,7 @@ class RunTests(Action):
             level=job.step.level,
             namespace=job.namespace,
             connection=job.step.connection_namespace,
+            now=asyncio.get_running_loop().time(),
         )
         reading = _Reading(job, console, interpreter, PanicWatch() if self._watch_kernel else None)
         self._reported = True
@@ -171,7 +173,7 @@ class _Reading:
         run = self._interpreter.run
         if run is None or run.definition.parse_pattern is None:
             return (MARKER, PANIC)
-        return (MARKER, PANIC, _line_pattern(run.definition.parse_pattern))
+        return (MARKER, PANIC, case_pattern(run.definition.parse_pattern))
 
     async def _take(self, hit: Hit) -> None:
         log = self._job.log
@@ -233,19 +235,6 @@ class _Reading:
         )
         first = message.text.split("\n", 1)[0]
         return JobError(first[first.index("Kernel panic") :])
-
-
-@functools.lru_cache(maxsize=64)
-def _line_pattern(pattern: str) -> re.Pattern[bytes]:
-    """Return a definition's own pattern; it matches only once the line in which the match ends is complete.
-
-    Raises:
-        JobError: it is no regular expression.
-    """
-    try:
-        return re.compile(rb"(?:" + pattern.encode() + rb")(?:(?<=\n)|(?=[^\n]*\n))", re.MULTILINE)
-    except re.error as error:
-        raise JobError(f"parse.pattern is no regular expression: {error}: {pattern}") from error
 
 
 def _write(job: StepContext, command: Command) -> None:

@@ -172,7 +172,6 @@ class CompressOverlay(Action):
 
     name = "compress-overlay"
     summary = "pack the overlay"
-    needs = (TestRuns,)
     provides = (Overlay,)
     on_timeout = InfrastructureError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import ClassVar
 
 from django.contrib.auth.models import Group, User
 from django.core.validators import RegexValidator
@@ -82,7 +83,7 @@ class Worker(models.Model):
     token = models.CharField(max_length=32, default=new_secret, editable=False)
 
     class Meta:
-        permissions = [("submit_to_worker", "Can submit to worker")]
+        permissions: ClassVar = [("submit_to_worker", "Can submit to worker")]
 
     def __str__(self) -> str:
         return self.hostname
@@ -110,7 +111,7 @@ class Device(models.Model):
     last_used = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
-        permissions = [("submit_to_device", "Can submit jobs to device")]
+        permissions: ClassVar = [("submit_to_device", "Can submit jobs to device")]
 
     def __str__(self) -> str:
         return self.hostname
