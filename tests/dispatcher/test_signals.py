@@ -46,7 +46,7 @@ def a_run(number: int = 0, name: str = "smoke", *, commit: str | None = None, **
 
 
 def an_interpreter(*runs: TestRun) -> Interpreter:
-    return Interpreter(runs or (a_run(),), stage=0, level="3.1", namespace="common", connection="common")
+    return Interpreter(runs or (a_run(),), stage=0, level="3.1", namespace="common", connection="common", now=0.0)
 
 
 def markers(stream: bytes, cuts: Sequence[int] = ()) -> list[Signal | Runner | Broken]:
@@ -182,7 +182,7 @@ def test_other_signals_are_handed_on() -> None:
 def test_a_failed_installation_is_recorded_and_reading_goes_on() -> None:
     interpreter = an_interpreter()
     assert cases(tell(interpreter, "TEST_RUNNER INSTALL_FAIL")) == [
-        {"definition": "lava", "case": "stage_0", "result": "fail"}
+        {"definition": "lava", "case": "stage_0", "result": "fail", "duration": "0.00"}
     ]
     assert not interpreter.finished
 
