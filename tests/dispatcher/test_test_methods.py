@@ -269,7 +269,7 @@ async def test_a_test_that_hangs_is_left_behind_when_the_job_says_so(run_test: R
 
 
 async def test_a_console_that_ends_is_named(run_test: RunTest) -> None:
-    outcome = await run_test({"definitions": [inline("ends", "kill -9 $DUT; sleep 60")]})
+    outcome = await run_test({"definitions": [inline("ends", "kill -9 -$DUT")]})
     assert isinstance(outcome.verdict.error, ConnectionClosedError)
     assert ("0_ends", "fail") in outcome.cases("lava")
 
