@@ -9,21 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import fcntl
 import os
-import pty
 import re
-import signal
-import struct
-import subprocess
-import termios
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 
-from lava.model.errors import ConnectionClosedError, InfrastructureError
+from lava.model.errors import ConnectionClosedError, LavaBug
 
+from .child import Child, resolve
 from .lines import LineLog
 from .matcher import Hit, Matcher, compile_pattern
 
@@ -34,69 +27,53 @@ Log = Callable[[str, Sequence[str]], None]
 _BATCH_BYTES = 1 << 16
 #: a terminal gives one page at a time
 _READ_BYTES = 4096
+#: for so long, what comes behind a hit waits to be looked at by whoever expects next
 _PAUSE_SECONDS = 0.1
+#: so often a character is typed to provoke a prompt
+_ATTEMPTS = 6
+#: a program has so long to end when asked, and once more when killed
 _CLOSE_SECONDS = 2.0
+#: a program that closed its terminal has so long to end, for its exit status to be told
+_STATUS_SECONDS = 0.5
 _QUOTED_LINES = 5
+#: blank lines are not quoted: so many are remembered
+_REMEMBERED_LINES = 20
 
 
 class Console:
     """The text side of one connection."""
 
-    def __init__(self, process: subprocess.Popen[bytes], terminal: int, name: str, log: Log) -> None:
+    def __init__(self, child: Child, name: str, log: Log) -> None:
         """Use :meth:`spawn`."""
         self.name = name
+        #: where lines go; may be changed at any time
+        self.log = log
         #: what the shell behind the console prints when it is ready, once that is known
         self.prompts: tuple[str, ...] = ()
+        #: what the console is for and how it is left.  Source: dispatcher specification 11.1
         self.tags: tuple[str, ...] = ()
         self.line_end = "\n"
         self.received_bytes = 0
-        self._process = process
-        self._terminal = terminal
-        self.log = log
+        self._child = child
         self._matcher = Matcher()
         self._lines = LineLog()
         self._waiter: asyncio.Future[Hit | None] | None = None
+        self._pause: asyncio.TimerHandle | None = None
+        self._writable: asyncio.Future[None] | None = None
         self._closed = False
         self._ended = False
         self._recent: list[str] = []
         self._loop = asyncio.get_running_loop()
-        os.set_blocking(terminal, False)
-        self._loop.add_reader(terminal, self._read)
+        self._loop.add_reader(child.terminal, self._read)
 
     @classmethod
-    async def spawn(
-        cls,
-        argv: Sequence[str],
-        *,
-        log: Log,
-        environment: Mapping[str, str] | None = None,
-        directory: Path | None = None,
-    ) -> Console:
+    async def spawn(cls, argv: Sequence[str], *, log: Log, environment: Mapping[str, str] | None = None) -> Console:
         """Start a program on a terminal of its own, in a process group of its own.
 
         Raises:
             InfrastructureError: the program cannot be started.
         """
-        main, child = pty.openpty()
-        try:
-            fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
-            process = subprocess.Popen(  # noqa: ASYNC220 (forks and returns; nothing waits)
-                argv,
-                stdin=child,
-                stdout=child,
-                stderr=child,
-                env=environment,
-                cwd=directory,
-                start_new_session=True,
-                close_fds=True,
-            )
-        except OSError as error:
-            os.close(main)
-            reason = "it is not installed" if error.errno == errno.ENOENT else error.strerror
-            raise InfrastructureError(f"cannot start '{argv[0]}' on the worker: {reason}") from error
-        finally:
-            os.close(child)
-        return cls(process, main, argv[0], log)
+        return cls(Child.spawn(argv, environment), argv[0], log)
 
     @property
     def alive(self) -> bool:
@@ -106,7 +83,7 @@ class Console:
     @property
     def pid(self) -> int:
         """Process id of the program on the terminal; also the id of its process group."""
-        return self._process.pid
+        return self._child.pid
 
     async def send(
         self, text: str, *, line_end: str | None = None, character_delay: timedelta = timedelta(0), secret: bool = False
@@ -117,12 +94,12 @@ class Console:
             ConnectionClosedError: nobody is there any more.
         """
         self.log("input", ["********" if secret else text])
-        data = (text + (self.line_end if line_end is None else line_end)).encode()
+        typed = text + (self.line_end if line_end is None else line_end)
         if not character_delay:
-            await self._write(data)
+            await self._write(typed.encode(errors="replace"))
             return
-        for index in range(len(data)):
-            await self._write(data[index : index + 1])
+        for character in typed:
+            await self._write(character.encode(errors="replace"))
             await asyncio.sleep(character_delay.total_seconds())
 
     async def send_control(self, letter: str) -> None:
@@ -141,11 +118,13 @@ class Console:
             TimeoutError: none came in time.
             ConnectionClosedError: the program ended, and none is in what it had printed.
         """
+        if self._waiter is not None:
+            raise LavaBug(f"two at once expect something of the console of '{self.name}'")
         self._matcher.expect([compile_pattern(p) if isinstance(p, str) else p for p in patterns])
         hit = self._matcher.find()
         if hit is None:
             if not self.alive:
-                raise self._end()
+                raise await self._end()
             self._resume()
             self._waiter = waiter = self._loop.create_future()
             try:
@@ -158,7 +137,7 @@ class Console:
             finally:
                 self._waiter = None
         if hit is None:
-            raise self._end()
+            raise await self._end()
         return hit
 
     async def prompt(
@@ -177,22 +156,21 @@ class Console:
             TimeoutError: none came, whatever was typed.
             ConnectionClosedError: the program ended.
         """
-        try:
+        with contextlib.suppress(TimeoutError):
             return await self.expect(patterns, timeout=timeout / 2)
-        except TimeoutError:
-            for attempt in range(1, 6):
-                log(f"no prompt for {timeout / 2:.0f} s: typing '{check_character}' to get another one ({attempt}/6)")
-                await self.send(check_character)
-                with contextlib.suppress(TimeoutError):
-                    return await self.expect(patterns, timeout=timeout / 10)
+        for attempt in range(1, _ATTEMPTS + 1):
+            waited = timeout / 2 if attempt == 1 else timeout / 10
+            log(f"no prompt for {waited:.0f} s: typing '{check_character}' to get another one ({attempt}/{_ATTEMPTS})")
             await self.send(check_character)
-            return await self.expect(patterns, timeout=timeout / 10)
+            with contextlib.suppress(TimeoutError):
+                return await self.expect(patterns, timeout=timeout / 10)
+        raise TimeoutError
 
     async def drain(self, seconds: float) -> None:
-        """Read and log what comes within that time; it is consumed."""
+        """Read and log what comes within that time, or until the program ends; it is consumed."""
         if self.alive:
-            self._resume()
-            await asyncio.sleep(seconds)
+            with contextlib.suppress(TimeoutError, ConnectionClosedError):
+                await self.expect([], timeout=seconds)
         self._matcher.clear()
         self.flush_log()
 
@@ -216,99 +194,102 @@ class Console:
         return "\n".join([line for line in self._recent if line.strip()][-_QUOTED_LINES:])
 
     async def close(self) -> None:
-        """End the program and everything that it started."""
+        """End the program and everything that it started; whoever still expects something is told."""
         if self._closed:
             return
         self._closed = True
-        self._loop.remove_reader(self._terminal)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
-            if await self._reap():
-                break
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            self._log_target(self._lines.feed(os.read(self._terminal, _BATCH_BYTES)))
-        self.flush_log()
-        os.close(self._terminal)
-
-    async def _reap(self) -> bool:
-        deadline = self._loop.time() + _CLOSE_SECONDS
-        pause = 0.002
-        while self._process.poll() is None:
-            if self._loop.time() > deadline:
-                return False
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 0.1)
-        return True
+        self._stop_reading()
+        for waiter in (self._waiter, self._writable):
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+        try:
+            await self._child.stop(_CLOSE_SECONDS)
+        finally:
+            self._log_target(self._lines.feed(self._receive()))
+            self.flush_log()
+            self._loop.remove_writer(self._child.terminal)
+            os.close(self._child.terminal)
 
     def _read(self) -> None:
         """Take what is readable; called by the event loop."""
+        if data := self._receive():
+            self.received_bytes += len(data)
+            self._log_target(self._lines.feed(data))
+            self._matcher.feed(data)
+        if self._ended:
+            self._stop_reading()
+            self.flush_log()
+        if self._waiter is not None and not self._waiter.done():
+            hit = self._matcher.find()
+            if hit is not None or self._ended:
+                self._stop_reading()
+                if not self._ended:
+                    # The log then stands at the hit when the one who waited for it writes there, too.
+                    self._pause = self._loop.call_later(_PAUSE_SECONDS, self._resume)
+                self._waiter.set_result(hit)
+
+    def _receive(self) -> bytes:
         chunks: list[bytes] = []
         size = 0
         while size < _BATCH_BYTES:
             try:
-                chunk = os.read(self._terminal, _READ_BYTES)
+                chunk = os.read(self._child.terminal, _READ_BYTES)
             except BlockingIOError:
                 break
             except OSError:  # EIO: nobody has the other side open any more
                 chunk = b""
             if not chunk:
                 self._ended = True
-                self._loop.remove_reader(self._terminal)
                 break
             chunks.append(chunk)
             size += len(chunk)
-        data = b"".join(chunks)
-        if data:
-            self.received_bytes += len(data)
-            if lines := self._lines.feed(data):
-                self._log_target(lines)
-            self._matcher.feed(data)
-        if self._ended:
-            self.flush_log()
-        if self._waiter is not None and not self._waiter.done():
-            hit = self._matcher.find()
-            if hit is not None or self._ended:
-                # What comes behind a hit waits until somebody looks for something again, but not for long.
-                self._loop.remove_reader(self._terminal)
-                self._loop.call_later(_PAUSE_SECONDS, self._resume)
-                self._waiter.set_result(hit)
+        return b"".join(chunks)
 
     def _resume(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
         if self.alive:
-            self._loop.add_reader(self._terminal, self._read)
+            self._loop.add_reader(self._child.terminal, self._read)
+
+    def _stop_reading(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        self._loop.remove_reader(self._child.terminal)
 
     def _log_target(self, lines: list[str]) -> None:
         if lines:
-            self._recent = [*self._recent, *lines[-_QUOTED_LINES * 4 :]][-_QUOTED_LINES * 4 :]
+            self._recent = [*self._recent, *lines[-_REMEMBERED_LINES:]][-_REMEMBERED_LINES:]
             self.log("target", lines)
 
     async def _write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
             if not self.alive:
-                raise self._end()
+                raise await self._end()
             try:
-                view = view[os.write(self._terminal, view) :]
+                view = view[os.write(self._child.terminal, view) :]
             except BlockingIOError:
-                await self._writable()
+                await self._until_writable()
             except OSError as error:
-                raise self._end() from error
+                raise await self._end() from error
 
-    async def _writable(self) -> None:
-        ready = self._loop.create_future()
-        self._loop.add_writer(self._terminal, lambda: ready.done() or ready.set_result(None))
+    async def _until_writable(self) -> None:
+        """Wait until the program has taken some of what was typed, or the console is closed."""
+        self._writable = ready = self._loop.create_future()
+        self._loop.add_writer(self._child.terminal, resolve, ready)
         try:
             await ready
         finally:
-            self._loop.remove_writer(self._terminal)
+            if not self._closed:
+                self._loop.remove_writer(self._child.terminal)
 
-    def _end(self) -> ConnectionClosedError:
-        status = self._process.poll()
+    async def _end(self) -> ConnectionClosedError:
+        """Return the error that says how the program ended, and what it said last."""
+        status = self._child.exit_status()
+        if status is None and not self._closed and await self._child.exited(_STATUS_SECONDS):
+            status = self._child.exit_status()
         how = "" if status is None else f" (exit status {status})" if status >= 0 else f" (signal {-status})"
         said = self.last_lines
         return ConnectionClosedError(

@@ -1,4 +1,4 @@
-"""What a kernel prints when it is in trouble.  Source: dispatcher specification 15.5."""
+"""What a kernel prints when it is in trouble.  Pure.  Source: dispatcher specification 15.5."""
 
 from __future__ import annotations
 
@@ -19,30 +19,26 @@ class Trouble:
 
 
 _LINE_END = re.compile(rb"[^\r\n]*[\r\n]")
+_RULER = re.compile(rb"={20,}")
 
-
-def _starts(pattern: bytes) -> re.Pattern[bytes]:
-    return re.compile(pattern)
-
-
-#: in the order in which they are looked for
+#: in the order in which they are looked for: ``BUG:`` is a part of other messages
 TROUBLES: Sequence[Trouble] = (
-    Trouble("trace", _starts(rb"-+\[ cut here \]"), re.compile(rb"end trace [^\r\n]*[\r\n]")),
-    Trouble("fault", _starts(rb"Unhandled fault"), _LINE_END),
-    Trouble("kcsan", _starts(rb"BUG: KCSAN:"), re.compile(rb"={20,}")),
-    Trouble("kasan", _starts(rb"BUG: KASAN:"), re.compile(rb"={20,}")),
-    Trouble("kfence", _starts(rb"BUG: KFENCE:"), re.compile(rb"={20,}")),
-    Trouble("oops", _starts(rb"Oops(?: -|:)"), _LINE_END),
-    Trouble("warning", _starts(rb"WARNING:"), re.compile(rb"end trace[^\r\n]*[\r\n]")),
-    Trouble("bug", _starts(rb"(?:kernel BUG at|BUG:)"), _LINE_END),
-    Trouble("invalid opcode", _starts(rb"invalid opcode:"), _LINE_END),
+    Trouble("trace", re.compile(rb"-+\[ cut here \]"), re.compile(rb"end trace [^\r\n]*[\r\n]")),
+    Trouble("fault", re.compile(rb"Unhandled fault"), _LINE_END),
+    Trouble("kcsan", re.compile(rb"BUG: KCSAN:"), _RULER),
+    Trouble("kasan", re.compile(rb"BUG: KASAN:"), _RULER),
+    Trouble("kfence", re.compile(rb"BUG: KFENCE:"), _RULER),
+    Trouble("oops", re.compile(rb"Oops(?: -|:)"), _LINE_END),
+    Trouble("warning", re.compile(rb"WARNING:"), re.compile(rb"end trace[^\r\n]*[\r\n]")),
+    Trouble("bug", re.compile(rb"(?:kernel BUG at|BUG:)"), _LINE_END),
+    Trouble("invalid opcode", re.compile(rb"invalid opcode:"), _LINE_END),
     Trouble(
         "panic",
-        _starts(rb"Kernel panic - not syncing"),
+        re.compile(rb"Kernel panic - not syncing"),
         re.compile(rb"end Kernel panic[^\r\n]*[\r\n]"),
         fatal=True,
     ),
-    Trouble("DUT_has_reset", _starts(rb"U-Boot SPL 20[0-9][0-9]"), _LINE_END, fatal=True),
+    Trouble("DUT_has_reset", re.compile(rb"U-Boot SPL 20[0-9][0-9]"), _LINE_END, fatal=True),
 )
 
 PANIC = next(trouble for trouble in TROUBLES if trouble.kind == "panic")
@@ -68,5 +64,5 @@ def kernel_message(trouble: Trouble, before: bytes, text: bytes) -> KernelMessag
     whole = (before[line_start:] + text).decode("utf-8", "replace").replace("\r", "").strip()
     kind = trouble.kind
     if kind == "trace":
-        kind = next((name.lower() for name in ("Oops", "BUG", "WARNING") if name in whole), "unknown")
+        kind = next((word.lower() for word in ("Oops", "BUG", "WARNING") if word in whole), "unknown")
     return KernelMessage(kind, whole, trouble.fatal)

@@ -1,4 +1,4 @@
-"""Cut a console's bytes into the lines of a log.  Source: dispatcher specification 18.2."""
+"""Cut a console's bytes into the lines of a log.  Pure.  Source: dispatcher specification 18.2."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class LineLog:
         data = self._partial + data
         end = data.rfind(b"\n") + 1
         if end == 0 and len(data) > LONGEST_PIECE:
-            end = len(data)
+            end = len(data) - data.endswith(b"\r")  # its LF may be on the way
+            self._partial = data[end:]
+            return _lines(data[:end])
         self._partial = data[end:]
-        if end == 0:
-            return []
-        return _lines(data[:end].removesuffix(b"\n"))
+        return _lines(data[: end - 1]) if end else []
 
     def flush(self) -> list[str]:
         """Return what is left of an unfinished line: before it is needed, or when nothing more will come."""
@@ -30,7 +30,11 @@ class LineLog:
 
 
 def _lines(data: bytes) -> list[str]:
+    """Return the lines of a text; the LF of the last one is cut off already."""
+    data = data.removesuffix(b"\r").removesuffix(b"\r")
     text = data.replace(b"\x1b", b"").decode("utf-8", "replace")
-    if "\r" in text:
-        text = text.replace("\r\r\n", "\n").replace("\r\n", "\n").rstrip("\r")
-    return text.split("\n")
+    lines = text.split("\r\n")
+    inside = "".join(lines)
+    if "\n" not in inside and "\r" not in inside:
+        return lines  # a terminal ends every line so: one pass is enough
+    return text.replace("\r\n", "\n").replace("\r\n", "\n").split("\n")

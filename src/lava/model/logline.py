@@ -27,6 +27,8 @@ _quote: Callable[[str], str] = json.encoder.encode_basestring
 # Characters that JSON allows bare and YAML does not (C1 controls, DEL, line separators, surrogates, BOM).
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
+_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n"))
+
 
 class Level(StrEnum):
     """What kind of line it is.  Source: dispatcher specification 18.2."""
@@ -73,12 +75,27 @@ def encode(line: LogLine) -> bytes:
 
 def encode_lines(when: datetime, level: Level, texts: Sequence[str], namespace: str | None = None) -> bytes:
     """Return many text lines of one moment: what :func:`encode` gives for each, made for floods."""
-    head = f'- {{"dt": "{when.isoformat()}", "lvl": "{level.value}", "msg": '
-    tail = f', "ns": {_quote(namespace)}}}\n' if namespace is not None else "}\n"
-    if max(map(len, texts), default=0) > LONGEST_MESSAGE:
+    head = f'- {{"dt": "{when.isoformat()}", "lvl": "{level.value}", "msg": "'
+    tail = f'", "ns": {_quote(namespace)}}}\n' if namespace is not None else '"}\n'
+    joined = "".join(texts)
+    if len(joined) > LONGEST_MESSAGE and any(len(text) > LONGEST_MESSAGE for text in texts):
         texts = [text if len(text) <= LONGEST_MESSAGE else _too_long(len(text)) for text in texts]
-    encoded = "".join([f"{head}{_quote(text)}{tail}" for text in texts])
+        joined = "".join(texts)
+    if "\n" in joined or _has_controls(joined):
+        texts = [_quote(text)[1:-1] for text in texts]
+    else:
+        # All of them in one go: the ends of lines are ours, and little else needs a backslash.
+        for character in '\\"\t':
+            if character in joined:
+                texts = "\n".join(texts).replace(character, _quote(character)[1:-1]).split("\n")
+    encoded = f"{head}{f'{tail}{head}'.join(texts)}{tail}" if texts else ""
     return (encoded if encoded.isascii() and "\x7f" not in encoded else _NOT_YAML.sub(_escape, encoded)).encode()
+
+
+def _has_controls(text: str) -> bool:
+    """Return whether there are control characters beside tabs and ends of lines."""
+    raw = text.encode("utf-8", "surrogatepass")
+    return len(raw.translate(None, _CONTROLS)) != len(raw)
 
 
 def _too_long(characters: int) -> str:
