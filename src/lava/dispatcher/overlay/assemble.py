@@ -67,7 +67,7 @@ class TestOverlay(OverlayAction):
 
         run = self._run_of(job)
         definition = self._plan.definition
-        repository = definition.repository if isinstance(definition.repository, str) else None
+        repository = None if definition.source == "inline" else run.repository  # without a password
         metadata = describe(run.definition, source=definition.source, repository=repository, commit=run.commit)
         _write(run.directory / "uuid", f"{run.uuid}\n")
         _write(run.directory / "testdef_metadata", yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True))
