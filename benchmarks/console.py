@@ -22,17 +22,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lava.console import Console
+from lava.dispatcher.panic import PATTERN as PANIC
+from lava.dispatcher.signals import MARKER, case_pattern
 from lava.model.errors import ConnectionClosedError
 from lava.model.logline import Level, encode_lines
 from lava.spool import LogFile
 
-LIMIT_RATIO = 0.5
-PATTERNS = [
-    "<LAVA_TEST_RUNNER EXIT>",
-    "<LAVA_TEST_RUNNER INSTALL_FAIL>",
-    r"<LAVA_SIGNAL_(\S+) ([^>]+)>",
-    "Kernel panic - not syncing",
-]
+GOAL = 0.5
+#: what a running test shell looks for, with the pattern of a test definition
+PATTERNS = [MARKER, PANIC, case_pattern(r"(?P<test_case_id>[a-z-]+): (?P<result>PASS|FAIL)$")]
 
 
 def printer(lines: int) -> list[str]:
@@ -83,7 +81,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=200_000)
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
-    limits, figures = [], []
+    limits, figures, ratios = [], [], []
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "logs.yaml"
         for _ in range(args.runs):
@@ -92,13 +90,13 @@ def main() -> None:
             limits.append(size / seconds / 1e6)
             seconds, size = asyncio.run(through_console(args.lines, path))
             figures.append(size / seconds / 1e6)
+            ratios.append(figures[-1] / limits[-1])
             with path.open("rb") as written:
                 assert sum(1 for _ in written) >= args.lines
-    limit, figure = statistics.median(limits), statistics.median(figures)
     print(f"{args.lines} lines, {args.runs} runs, medians")
-    print(f"plain reader            {limit:7.1f} MB/s   (the limit)")
-    print(f"matcher and log file    {figure:7.1f} MB/s")
-    print(f"ratio                   {figure / limit:7.2f}        goal: at least {LIMIT_RATIO}")
+    print(f"plain reader            {statistics.median(limits):7.1f} MB/s   (the limit)")
+    print(f"matcher and log file    {statistics.median(figures):7.1f} MB/s")
+    print(f"ratio, run by run       {statistics.median(ratios):7.2f}        goal: at least {GOAL}")
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ from .matcher import Hit, Matcher, compile_pattern
 #: (level, lines): ``target`` for what the device prints, ``input`` for what is typed
 Log = Callable[[str, Sequence[str]], None]
 
-#: read at most this much before the loop may do something else
-_BATCH_BYTES = 1 << 16
+#: read at most this much before the loop may do something else; larger batches cost more: their text is too large for
+#: the allocator to reuse
+_BATCH_BYTES = 1 << 15
 #: a terminal gives one page at a time
 _READ_BYTES = 4096
 #: for so long, what comes behind a hit waits to be looked at by whoever expects next
