@@ -235,8 +235,8 @@ class Master:
         _log.debug("%s <= %s", name, message.tag)
         await self._control.send(name.encode(), message)
 
-    def _refuse_key(self, key: str) -> None:
-        _log.error("refused a connection: the key %s is not among the slaves' certificates", key)
+    def _refuse_key(self, why: str) -> None:
+        _log.error("refused a connection: %s", why)
 
     def _background(self, work: Awaitable[object]) -> None:
         task = asyncio.ensure_future(work)

@@ -1,8 +1,9 @@
 """The messages between master and slave, and their frames.
 
 A message is frames: its name, a header (one JSON object), and bodies.  Fields that a reader does not know are left
-alone, so that either side may be one version ahead.  Source: protocol specification 2, 3, and its G12: whatever arrives is
-either one of these or a :class:`WireError`.
+alone, so that either side may be one version ahead.  Whatever arrives is either one of these or a :class:`WireError`.
+
+Source: protocol specification 2, 3, G12.
 """
 
 from __future__ import annotations

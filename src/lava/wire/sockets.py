@@ -14,12 +14,12 @@ import zmq
 import zmq.asyncio
 from zmq.auth.asyncio import AsyncioAuthenticator
 
-from .certificates import Certificate, load_public_keys
+from .certificates import Certificate, CertificateError, load_public_keys
 from .messages import LARGEST_BODY, Message, WireError, decode, encode
 
 #: messages that wait for a peer that is away; what does not fit is dropped, and repeated later
 HIGH_WATER_MARK = 1000
-_ZAP_DOMAIN = b"lava"
+_ZAP_DOMAIN = "lava"
 
 
 class DialingSocket:
@@ -115,7 +115,7 @@ class ListeningSocket:
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
         self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
         if own is not None:
-            self._socket.setsockopt(zmq.ZAP_DOMAIN, _ZAP_DOMAIN)
+            self._socket.setsockopt(zmq.ZAP_DOMAIN, _ZAP_DOMAIN.encode())
             self._socket.curve_server = True
             self._socket.curve_publickey = own.public
             self._socket.curve_secretkey = own.secret
@@ -147,24 +147,33 @@ class KnownKeys:
     """Admits the keys whose public files are in a directory; changes of the directory count from the next handshake."""
 
     def __init__(self, directory: Path, *, on_refusal: Callable[[str], None]) -> None:
-        load_public_keys(directory)  # a wrong directory is told at the start
+        """Begin.
+
+        Args:
+            on_refusal: told why somebody was not let in.
+
+        Raises:
+            CertificateError: it is no directory.
+        """
+        load_public_keys(directory)
         self._directory = directory
         self._on_refusal = on_refusal
 
     def callback(self, domain: str, key: bytes) -> bool:
-        """Return whether the key is admitted; called by the authenticator."""
-        import zmq.utils.z85
-
-        encoded = zmq.utils.z85.encode(key)
-        if encoded in load_public_keys(self._directory):
-            return True
-        self._on_refusal(encoded.decode())
-        return False
+        """Return whether the key, in its printable form, is admitted; called by the authenticator."""
+        try:
+            known = key in load_public_keys(self._directory)
+        except CertificateError as error:
+            self._on_refusal(str(error))
+            return False
+        if not known:
+            self._on_refusal(f"the key {key.decode()} is not among the slaves' certificates in {self._directory}")
+        return known
 
 
 def start_authenticator(context: zmq.asyncio.Context, keys: KnownKeys) -> AsyncioAuthenticator:
     """Check the keys of everybody who connects."""
     authenticator = AsyncioAuthenticator(context)
     authenticator.start()
-    authenticator.configure_curve_callback(domain="*", credentials_provider=keys)
+    authenticator.configure_curve_callback(domain=_ZAP_DOMAIN, credentials_provider=keys)
     return authenticator
