@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from lava.devices import SHIPPED, TemplateFault, Templates
 from lava.model.faults import SubmissionError
@@ -47,7 +48,7 @@ def render(dictionary: Path, devices: Path | None, device_types: list[Path], con
     """Return the rendered text; host name and device type are taken from the file and from what it extends."""
     if not dictionary.is_file():
         raise TemplateFault(f"{dictionary}: there is no such file")
-    variables: object = {}
+    variables: Any = {}
     if context is not None:
         try:
             variables = Source(context.read_text(encoding="utf-8"), str(context)).value or {}

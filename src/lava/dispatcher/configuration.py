@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import socket
 import struct
 from collections.abc import Mapping
@@ -123,7 +122,5 @@ def _address_of_interface(interface: str) -> str:
         try:
             answer = fcntl.ioctl(probe.fileno(), request_address, struct.pack("256s", interface.encode()[:15]))
         except OSError as error:
-            raise InfrastructureError(
-                f"interface {interface} has no IPv4 address: {os.strerror(error.errno)}"
-            ) from error
+            raise InfrastructureError(f"interface {interface} has no IPv4 address: {error.strerror}") from error
     return socket.inet_ntoa(answer[20:24])

@@ -191,7 +191,7 @@ class Master:
         if abs(protocol - PROTOCOL) > 1:
             reason = f"it speaks protocol {protocol}, this master {PROTOCOL}"
         else:
-            reason = await self._in_database(lambda: workers.worker_seen(name, version, key)) or ""
+            reason = await self._in_database(lambda: workers.worker_seen(name, version, key) or "")
         if reason:
             _log.error("%s is refused: %s", name, reason)
             await self._control.send(name.encode(), Refused(reason))

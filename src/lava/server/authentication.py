@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
@@ -36,11 +36,12 @@ def user_of_header(header: str) -> User:
     scheme, separator, value = header.partition(" ")
     if not separator:
         raise BadCredentials(400, "the Authorization header has no blank in it")
+    name: str | None = None
     match scheme.lower():
         case "basic":
             name, secret = _basic(value)
         case "token":
-            name, secret = None, value.strip()
+            secret = value.strip()
         case _:
             raise BadCredentials(400, f"the scheme '{scheme}' is not supported; use Basic or Token")
     token = AuthToken.objects.select_related("user").filter(secret=secret, user__is_active=True).first()
@@ -74,17 +75,20 @@ class TokenMiddleware:
         if iscoroutinefunction(get_response):
             markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if iscoroutinefunction(self):
-            return self._call_async(request)  # type: ignore[return-value]  # awaited by Django
-        return self._refusal(request) or self._get_response(request)
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        answer = self._get_response
+        if iscoroutinefunction(answer):
+            return self._refuse_or_await(request, answer)
+        return self._refusal(request) or answer(request)
 
-    async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
+    async def _refuse_or_await(
+        self, request: HttpRequest, answer: Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+    ) -> HttpResponseBase:
         if "Authorization" in request.headers:
             refused = await sync_to_async(self._refusal)(request)
             if refused is not None:
                 return refused
-        return await self._get_response(request)  # type: ignore[misc,no-any-return]  # a coroutine here
+        return await answer(request)
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
         header = request.headers.get("Authorization")

@@ -131,10 +131,10 @@ async def wait_gone(process: ProcessId) -> None:
         return
     try:
         loop = asyncio.get_running_loop()
-        gone = loop.create_future()
-        loop.add_reader(descriptor, lambda: gone.done() or gone.set_result(None))
+        gone = asyncio.Event()
+        loop.add_reader(descriptor, gone.set)
         try:
-            await gone
+            await gone.wait()
         finally:
             loop.remove_reader(descriptor)
     finally:

@@ -240,8 +240,8 @@ def _build(kind: type[Message], header: Mapping[str, Any], bodies: list[bytes]) 
             if entry.default is MISSING:
                 raise WireError(f"{kind.tag}: '{entry.name}' is missing")
             continue
-        value = header[entry.name]
-        if not isinstance(value, _CHECKS[str(entry.type)]) or isinstance(value, bool):
+        value: Any = header[entry.name]
+        if not _is_a(str(entry.type), value):
             raise WireError(f"{kind.tag}: '{entry.name}' has the wrong type")
         if isinstance(value, int) and not 0 <= abs(value) < 2**62:
             raise WireError(f"{kind.tag}: '{entry.name}' is out of range")
@@ -251,3 +251,7 @@ def _build(kind: type[Message], header: Mapping[str, Any], bodies: list[bytes]) 
             raise WireError(f"{kind.tag}: {value[:40]!r} is no id of a job")
         values[entry.name] = value.replace("\0", "") if isinstance(value, str) else value
     return kind(**values)
+
+
+def _is_a(kind: str, value: object) -> bool:
+    return isinstance(value, _CHECKS[kind]) and not isinstance(value, bool)

@@ -101,7 +101,7 @@ def assign(snapshot: Snapshot, now: datetime) -> Round:
         if job.queue_timeout is not None and (now - job.submitted).total_seconds() > job.queue_timeout:
             expired.append(job.id)
             continue
-        device = next(
+        chosen = next(
             (
                 device
                 for device in free[job.device_type]
@@ -109,12 +109,12 @@ def assign(snapshot: Snapshot, now: datetime) -> Round:
             ),
             None,
         )
-        if device is None:
+        if chosen is None:
             reasons[job.id] = _reason(job, by_type[job.device_type], snapshot.workers, busy, assignments)
             continue
-        free[job.device_type].remove(device)
-        busy[device.worker] += 1
-        assignments[job.id] = device.name
+        free[job.device_type].remove(chosen)
+        busy[chosen.worker] += 1
+        assignments[job.id] = chosen.name
     return Round(assignments, reasons, expired)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 from xmlrpc.client import Fault, dumps, loads
 
 import defusedxml.xmlrpc
@@ -14,14 +15,11 @@ from .registry import INTERNAL, call
 
 _log = logging.getLogger("lava.xmlrpc")
 
-#: XML beyond this is not parsed
-LARGEST_BODY = 20 * 1024 * 1024
 _NOT_XMLRPC = -32600
 
 __all__ = ["devices", "endpoint", "jobs", "results", "scheduler", "system", "workers"]
 
 defusedxml.xmlrpc.monkey_patch()
-defusedxml.xmlrpc.MAX_DATA = LARGEST_BODY
 
 
 @csrf_exempt
@@ -51,7 +49,7 @@ def answer(request: HttpRequest) -> bytes:
         return _fault(Fault(INTERNAL, f"{name} failed: {type(error).__name__}: {error}"))
 
 
-def _encode(value: object) -> bytes:
+def _encode(value: Any) -> bytes:
     return dumps((value,), methodresponse=True, allow_none=True).encode()
 
 
