@@ -1,8 +1,8 @@
-"""Addresses.  Source: server 13."""
+"""Addresses: one list of pages for each subject, beside its views.  Source: server 13."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import include, path
 
 from lava.server.api.xmlrpc.view import endpoint
 
@@ -17,4 +17,7 @@ urlpatterns = [
     path("RPC2/", endpoint),
     path("v1/healthz/", health),
     path("admin/", admin.site.urls),
+    # One job, its log and its results; before the lists, which have no numbers in their addresses.
+    path("", include("lava.server.views.urls_job")),
+    path("", include("lava.server.views.urls_lab")),
 ]
