@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
@@ -34,7 +33,6 @@ from .joblog import JobLog
 from .plan import Pipeline, plan_job
 
 CANCEL_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR2)
-_PR_SET_NAME = 15
 
 
 def parser() -> argparse.ArgumentParser:
@@ -203,8 +201,8 @@ def _write_yaml(path: Path, value: Any) -> None:
 
 def _set_title(title: str) -> None:
     """Show the job in ``ps`` and ``top``."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_NAME, title.encode()[:15], 0, 0, 0)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(title[:15])
 
 
 if __name__ == "__main__":

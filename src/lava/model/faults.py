@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from enum import StrEnum
 
 from .errors import JobError
@@ -67,6 +66,8 @@ def format_path(path: Path) -> str:
 
 def did_you_mean(word: object, known: Sequence[str]) -> str:
     """Return a hint with the nearest known word, or the list of all when it is short, or nothing."""
+    from difflib import get_close_matches  # only wrong input needs it
+
     close = get_close_matches(str(word), known, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"

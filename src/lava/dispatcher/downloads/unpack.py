@@ -12,6 +12,9 @@ from typing import BinaryIO, Protocol
 
 from lava.model.errors import InfrastructureError, JobError
 
+#: bytes that are decoded at a time
+_LARGEST_BLOCK = 256 * 1024
+
 
 class Sink(Protocol):
     """Takes bytes as they come."""
@@ -40,11 +43,36 @@ class Plain:
 
 
 class _Decoder(Protocol):
+    """What the decoders of ``bz2`` and ``lzma`` are."""
+
     @property
     def eof(self) -> bool: ...
     @property
+    def needs_input(self) -> bool: ...
+    @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Gzip:
+    """The decoder of ``zlib``, with the same interface."""
+
+    def __init__(self) -> None:
+        self._decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._decoder.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._decoder.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        decoded = self._decoder.decompress(self._decoder.unconsumed_tail + data, max_length)
+        self.needs_input = len(decoded) < max_length
+        return decoded
 
 
 class Decompressing:
@@ -65,12 +93,18 @@ class Decompressing:
                         return
                     self._decoder = self._new()
                 self._any = True
-                self._file.write(self._decoder.decompress(data))
+                self._decode(data)
                 data = self._decoder.unused_data if self._decoder.eof else b""
         except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise self._wrong(str(error)) from error
+
+    def _decode(self, data: bytes) -> None:
+        """Write what the data stands for, by and by: a few bytes can stand for very many."""
+        self._file.write(self._decoder.decompress(data, _LARGEST_BLOCK))
+        while not self._decoder.eof and not self._decoder.needs_input:
+            self._file.write(self._decoder.decompress(b"", _LARGEST_BLOCK))
 
     def finish(self) -> None:
         if not self._any or not self._decoder.eof:
@@ -113,7 +147,7 @@ def open_sink(file: BinaryIO, compression: str | None) -> Sink:
     """Return what writes a stream of that compression to the file; ``zip`` is kept as it is."""
     match compression:
         case "gz":
-            return Decompressing(file, "gz", lambda: zlib.decompressobj(31))
+            return Decompressing(file, "gz", _Gzip)
         case "bz2":
             return Decompressing(file, "bz2", bz2.BZ2Decompressor)
         case "xz":
