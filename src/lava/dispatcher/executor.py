@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from lava import __version__
 from lava.model.errors import (
     InfrastructureError,
     JobCanceled,
@@ -108,7 +107,6 @@ class Executor:
 
     async def _validate(self, deadline: float) -> None:
         log = self._job.log
-        log.info(f"lava-dispatcher, installed at version: {__version__}")
         log.info("start: 0 validate")
         log.info(f"Start time: {datetime.now(UTC):%Y-%m-%d %H:%M:%S} (UTC)")
         started = self._loop.time()
