@@ -1,6 +1,6 @@
 // Colours for the YAML of a job definition, and copying it.
 
-const TOKEN = /(^|\s)(#.*)|((?:^|[\s{,-])\s*)("[^"]*"|'[^']*'|[\w./$ -]+?)(:)(?=\s|$)|("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')/g;
+const TOKEN = /(^|\s)(#.*)|((?:^|[\s{,])\s*(?:- +)*)("[^"]*"|'[^']*'|[\w./$][\w./$ -]*?)(:)(?=\s|$)|("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')/g;
 
 const source = document.getElementById("definition");
 const text = source.textContent;

@@ -10,6 +10,8 @@ import { Search } from "./search.js";
 
 const HIDDEN_LEVELS = "lava.hidden-levels";
 const RETRY_MS = 5000;
+/** lines that the plan wants to know of */
+const MILESTONE = /"msg": "(?:start: |end: |validate duration: )/;
 const MARKS = { Complete: "✓", Incomplete: "✗", Canceled: "⊘" };
 
 const part = (id) => document.getElementById(id);
@@ -17,12 +19,13 @@ const live = part("live");
 live.hidden = false;
 const clock = new ServerClock();
 const log = new LogView(part("log"));
-const plan = new Plan(part("plan"));
+const plan = new Plan(part("plan"), part("all-steps"));
 const results = new Results(part("results"), part("totals"), live.dataset.results);
 const follower = new Follower(part("follow"));
 const title = document.title;
 let state = null;
 let wantedLine = lineOfAddress();
+const seenLevels = new Set();
 
 new Search(part("find"), log, () => follower.stop());
 setUpLevels();
@@ -30,6 +33,8 @@ setUpPanels();
 part("wrap").addEventListener("change", (event) => part("log").classList.toggle("no-wrap", !event.target.checked));
 addEventListener("beforeprint", () => log.fillAll());
 addEventListener("hashchange", goToAddress);
+// Rows are of other heights than was assumed before they were made, and panels fold.
+new ResizeObserver(() => follower.catchUp()).observe(part("log"));
 // The address stays the same when the same line is chosen again.
 document.addEventListener("click", (event) => {
   const anchor = event.target.closest?.('a[href^="#L"]');
@@ -48,6 +53,7 @@ function connect(address) {
   events.addEventListener("state", (event) => showState(JSON.parse(event.data)));
   events.addEventListener("end", () => {
     events.close();
+    plan.finish();
     showTail();
   });
   events.addEventListener("open", () => showTail());
@@ -64,11 +70,15 @@ function connect(address) {
 
 function addLines(rows) {
   log.append(rows, (level, raw, number) => {
+    if (!seenLevels.has(level)) {
+      seenLevels.add(level);
+      part("levels").querySelector(`.l-${LEVELS[level]}`).hidden = false;
+    }
     if (level === RESULTS) {
       const line = parseLine(raw);
       results.read(line.message, number);
       plan.read(line, number);
-    } else if (raw.includes('"start: ') || raw.includes('"end: ')) {
+    } else if (MILESTONE.test(raw)) {
       plan.read(parseLine(raw), number);
     }
   });
@@ -95,7 +105,6 @@ function showState(news) {
   if (news.start_time) part("started").replaceChildren(timeElement(news.start_time));
   if (news.end_time) part("ended").replaceChildren(timeElement(news.end_time));
   if (finished) {
-    plan.finish();
     part("cancel")?.remove();
   } else if (first && wantedLine === null) {
     follower.start();
@@ -168,6 +177,7 @@ function setUpLevels() {
   for (const level of LEVELS) {
     const label = document.createElement("label");
     label.className = `level l-${level}`;
+    label.hidden = true;
     const box = document.createElement("input");
     box.type = "checkbox";
     box.checked = !hidden.has(level);

@@ -3,6 +3,11 @@
 
 import { span } from "./clock.js";
 
+/** the validation of the job has a start like an action, and an end of its own */
+const VALIDATED = /^validate duration: /;
+const VALIDATE = "0";
+/** inner actions that took less than so many seconds are left out until all are asked for */
+const QUICK_SECONDS = 0.1;
 const START = /^start: (\S+) (\S+)(?: \(timeout (\d+):(\d\d):(\d\d)\))?/;
 const END = /^end: (\S+) (\S+) /;
 /** an action that took more than this share of its time is pointed out */
@@ -10,10 +15,17 @@ const NEAR = 0.85;
 
 export class Plan {
   #list;
+  #button;
   #steps = new Map();
+  #shownAsRunning = null;
 
-  constructor(list) {
+  constructor(list, button) {
     this.#list = list;
+    this.#button = button;
+    button.addEventListener("click", () => {
+      list.classList.toggle("all");
+      this.#countQuick();
+    });
     for (const item of list.children) {
       this.#steps.set(item.dataset.level, { item, name: item.querySelector(".name").textContent, timeout: Number(item.dataset.timeout) });
       item.classList.add("ahead");
@@ -34,14 +46,17 @@ export class Plan {
       this.#start(start, line.when, number);
       return;
     }
-    const end = END.exec(line.message);
-    if (end) this.#end(this.#steps.get(end[1]), line.when);
+    const level = VALIDATED.test(line.message) ? VALIDATE : END.exec(line.message)?.[1];
+    if (level) this.#end(this.#steps.get(level), line.when);
   }
 
   /** The innermost action that runs, as {level, name, left: seconds}, or null. */
   running(now) {
     let found = null;
-    for (const [level, step] of this.#steps) if (step.since) found = { level, ...step };
+    for (const [level, step] of this.#steps) {
+      // Of actions that run at once one holds the others: the one with the longest level is at work.
+      if (step.since && (found === null || level.length >= found.level.length)) found = { level, ...step };
+    }
     if (found === null) return null;
     return { level: found.level, name: found.name, left: found.timeout ? found.timeout - (now - found.since) / 1000 : null };
   }
@@ -51,6 +66,12 @@ export class Plan {
     for (const step of this.#steps.values()) {
       if (step.since) this.#spent(step, (now - step.since) / 1000, true);
     }
+    this.#countQuick();
+    const running = this.#list.querySelector(".running:not(:has(~ .running))");
+    if (running && running !== this.#shownAsRunning) {
+      this.#list.scrollTop = running.offsetTop - this.#list.clientHeight / 2;
+    }
+    this.#shownAsRunning = running;
   }
 
   /** Nothing runs any more. */
@@ -60,6 +81,15 @@ export class Plan {
       step.item.classList.remove("running");
       step.item.removeAttribute("aria-current");
     }
+    this.#countQuick();
+  }
+
+  #countQuick() {
+    const quick = this.#list.querySelectorAll(".quick").length;
+    this.#button.hidden = quick === 0;
+    const all = this.#list.classList.contains("all");
+    const text = all ? "Leave out quick ones" : `All, with ${quick} quick one${quick === 1 ? "" : "s"}`;
+    if (this.#button.textContent !== text) this.#button.textContent = text;
   }
 
   #start([, level, name, hours, minutes, seconds], when, number) {
@@ -67,7 +97,7 @@ export class Plan {
     step.timeout = hours === undefined ? 0 : Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
     step.since = when?.getTime() ?? null;
     step.tries = (step.tries ?? 0) + 1;
-    step.item.classList.remove("ahead", "failed");
+    step.item.classList.remove("ahead", "failed", "quick");
     step.item.classList.add("running");
     step.item.setAttribute("aria-current", "step");
     this.#link(step.item, number);
@@ -77,7 +107,11 @@ export class Plan {
     if (!step) return;
     step.item.classList.remove("running");
     step.item.removeAttribute("aria-current");
-    if (step.since && when) this.#spent(step, (when.getTime() - step.since) / 1000, false);
+    if (step.since && when) {
+      const seconds = (when.getTime() - step.since) / 1000;
+      this.#spent(step, seconds, false);
+      step.item.classList.toggle("quick", seconds < QUICK_SECONDS && step.item.dataset.level.split(".").length > 2);
+    }
     step.since = null;
   }
 
@@ -100,7 +134,8 @@ export class Plan {
       part.textContent = text;
       item.append(part, " ");
     }
-    this.#list.append(item);
+    const after = [...this.#list.children].find((other) => compareLevels(other.dataset.level, level) > 0);
+    this.#list.insertBefore(item, after ?? null);
     const step = { item, name };
     this.#steps.set(level, step);
     return step;
@@ -113,4 +148,13 @@ export class Plan {
     anchor.textContent = name.textContent;
     name.replaceChildren(anchor);
   }
+}
+
+function compareLevels(left, right) {
+  const [first, second] = [left, right].map((level) => level.split(".").map(Number));
+  for (let place = 0; place < Math.max(first.length, second.length); place += 1) {
+    const difference = (first[place] ?? -1) - (second[place] ?? -1);
+    if (difference) return difference;
+  }
+  return 0;
 }
