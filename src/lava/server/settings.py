@@ -133,6 +133,7 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 MEDIA_ROOT = _state / "media"
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "lava.server.views.errors.csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 #: refused beyond this: a job definition of some MB is already unusual

@@ -21,3 +21,8 @@ urlpatterns = [
     path("", include("lava.server.views.urls_job")),
     path("", include("lava.server.views.urls_lab")),
 ]
+
+handler400 = "lava.server.views.errors.bad_request"
+handler403 = "lava.server.views.errors.forbidden"
+handler404 = "lava.server.views.errors.not_found"
+handler500 = "lava.server.views.errors.crashed"

@@ -13,8 +13,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from lava.model.states import JobState
-from lava.server.models import TestJob
+from lava.model.states import DeviceHealth, DeviceState, JobState, WorkerHealth, WorkerState
+from lava.server.models import Device, TestJob, Worker
 
 register = template.Library()
 
@@ -54,3 +54,21 @@ def duration(span: timedelta | float | None) -> str:
     if hours:
         return f"{hours}:{minutes:02d}:{seconds % 60:02d}"
     return f"{minutes}:{seconds % 60:02d}" if minutes else f"{seconds} s"
+
+
+@register.simple_tag
+def health(thing: Device | Worker) -> SafeString:
+    """Return the health of a device or worker as a coloured word."""
+    return badge((DeviceHealth if isinstance(thing, Device) else WorkerHealth)(thing.health))
+
+
+@register.simple_tag
+def state(thing: Device | Worker) -> SafeString:
+    """Return the state of a device or worker as a coloured word."""
+    return badge((DeviceState if isinstance(thing, Device) else WorkerState)(thing.state))
+
+
+@register.simple_tag
+def span_between(start: datetime, end: datetime) -> str:
+    """Return how long it took from one moment to the other."""
+    return duration(end - start)
