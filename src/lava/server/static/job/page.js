@@ -24,6 +24,7 @@ const results = new Results(part("results"), part("totals"), live.dataset.result
 const follower = new Follower(part("follow"));
 const title = document.title;
 let state = null;
+let complete = false;
 let wantedLine = lineOfAddress();
 const seenLevels = new Set();
 
@@ -53,6 +54,7 @@ function connect(address) {
   events.addEventListener("state", (event) => showState(JSON.parse(event.data)));
   events.addEventListener("end", () => {
     events.close();
+    complete = true;
     plan.finish();
     showTail();
   });
@@ -149,9 +151,11 @@ function tick() {
 }
 
 function showTail(trouble = "") {
-  const finished = state?.state === "Finished";
   const count = `${log.length.toLocaleString("en")} line${log.length === 1 ? "" : "s"}`;
-  part("tail").textContent = trouble || (finished ? `End of the log, ${count}.` : log.length ? `${count}, following…` : "Nothing in the log yet.");
+  let text = log.length ? `${count}, following…` : "Nothing in the log yet.";
+  if (complete) text = `End of the log, ${count}.`;
+  else if (state?.state === "Finished") text = `${count}, loading…`;
+  part("tail").textContent = trouble || text;
   part("tail").classList.toggle("trouble", trouble !== "");
 }
 
