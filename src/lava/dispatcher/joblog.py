@@ -14,6 +14,8 @@ from lava.spool import LogFile
 MASK = "[MASKED]"
 #: shorter ones would mask half of the log
 _SHORTEST_SECRET = 3
+#: so many lines with signals are remembered; far more than come between two looks at the console
+_WATCHED_SIGNALS = 10_000
 
 
 class JobLog:
@@ -92,18 +94,19 @@ class JobLog:
 
     def watch_signals(self, *, on: bool = True) -> None:
         """Remember on which lines signals stand: they are logged in batches, and interpreted one by one."""
-        self._signals = deque() if on else None
+        self._signals = deque(maxlen=_WATCHED_SIGNALS) if on else None
 
     def line_of_signal(self, signal: str) -> int:
         """Return the number of the line that holds the signal; each is asked for once, in order."""
-        while self._signals:
-            number, text = self._signals[0]
-            if signal in text:
-                if text.count("<LAVA_SIGNAL_") == 1:
-                    self._signals.popleft()
-                return number
+        found = next((index for index, (_, text) in enumerate(self._signals or ()) if signal in text), None)
+        if found is None or self._signals is None:
+            return self.line_number  # its line is not finished yet: it will be the next one
+        for _ in range(found):
+            self._signals.popleft()  # they were cut by kernel messages: nobody asks for them any more
+        number, text = self._signals[0]
+        if text.count("<LAVA_SIGNAL_") == 1:
             self._signals.popleft()
-        return self.line_number  # its line is not finished yet: it will be the next one
+        return number
 
     def close(self) -> None:
         self._file.close()

@@ -30,8 +30,8 @@ def run(args: argparse.Namespace, log: JobLog) -> int:
     """Run the job that the command line names; return the exit status."""
     scratch: Path | None = None
     try:
-        definition = _read_definition(args.definition)
-        device = _read_device(args.device)
+        definition = read_definition(args.definition)
+        device = read_device(args.device)
         configuration = load_dispatcher_configuration(args.dispatcher)
         environment = load_environment(args.env_dut)
         pipeline = plan_job(definition, device, job_id=args.job_id)
@@ -80,7 +80,12 @@ async def _execute(job: Job, pipeline: Pipeline, *, validate_only: bool) -> Verd
     return verdict
 
 
-def _read_definition(path: Path) -> JobDefinition:
+def read_definition(path: Path) -> JobDefinition:
+    """Return the job definition in a file.
+
+    Raises:
+        JobError: it cannot be read, or is refused; every fault is in the message.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -93,7 +98,12 @@ def _read_definition(path: Path) -> JobDefinition:
         raise JobError(f"{path} is refused:\n{error}") from error
 
 
-def _read_device(path: Path) -> DeviceConfiguration:
+def read_device(path: Path) -> DeviceConfiguration:
+    """Return the rendered device configuration in a file.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is none; every fault is in the message.
+    """
     try:
         return parse_device(Source(path.read_text(encoding="utf-8"), str(path)).value)
     except OSError as error:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,6 +33,27 @@ class Downloads:
     images: Mapping[str, Image]
 
 
+class Target(Enum):
+    """Where a downloaded file goes."""
+
+    #: a directory of its own; the kernel unpacks a ramdisk itself, it is only unpacked where something is put into it
+    SCRATCH = auto()
+    #: what ``downloads:`` addresses and containers of the namespace see
+    SHARED = auto()
+    #: the same, in a directory of the file's own
+    SHARED_BY_KEY = auto()
+
+    def directory(self, job: StepContext, key: str) -> Path:
+        """Return the directory, made if it has to be."""
+        match self:
+            case Target.SCRATCH:
+                return job.directory() / key
+            case Target.SHARED:
+                return downloads_directory(job)
+            case Target.SHARED_BY_KEY:
+                return downloads_directory(job) / key
+
+
 class DownloadAction(Action):
     """Fetch one resource; its result says what was fetched."""
 
@@ -39,12 +61,12 @@ class DownloadAction(Action):
     provides = (Downloads,)
     on_timeout = InfrastructureError
 
-    def __init__(self, key: str, resource: Download, *, keep_packed: bool = False) -> None:
+    def __init__(self, key: str, resource: Download, target: Target) -> None:
         self.url = resource.url
         self._key = key
         self._resource = resource
-        self._keep_packed = keep_packed
-        self._directory: Path | None = None
+        self._target = target
+        self._file: Path | None = None
 
     async def check(self, job: StepContext) -> list[str]:
         await asyncio.to_thread(check_source, self._address(job), self._resource.headers)
@@ -52,16 +74,16 @@ class DownloadAction(Action):
 
     async def run(self, job: StepContext) -> None:
         address = self._address(job)
-        self._directory = job.directory()
         job.log.info(f"downloading {address} as {self._key}")
         downloaded = await fetch(
             self._resource,
             address,
-            self._directory / self._key,
+            self._target.directory(job, self._key),
             downloads=downloads_directory(job),
             say=job.log.debug,
-            keep_packed=self._keep_packed,
+            keep_packed=self._target is Target.SCRATCH and self._key == "ramdisk",
         )
+        self._file = downloaded.path
         job.extra.update({"label": self._key, "size": downloaded.size, "sha256sum": downloaded.sha256})
         if self._resource.checksums:
             job.extra["success"] = self._resource.checksums
@@ -70,8 +92,12 @@ class DownloadAction(Action):
         job.put(Downloads({**(known.images if known else {}), self._key: image}))
 
     async def cleanup(self, job: StepContext) -> None:
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        if self._file is None:
+            return
+        if self._file.is_dir():
+            shutil.rmtree(self._file, ignore_errors=True)
+        else:
+            self._file.unlink(missing_ok=True)
 
     def _address(self, job: StepContext) -> str:
         return resolve_url(self._resource.url, job.device.get("static_info"))
@@ -101,12 +127,13 @@ def downloads_directory(job: StepContext) -> Path:
     return job.job.scratch / "downloads" / job.namespace
 
 
-def plan_download(block: DeployBlock, context: PlanContext, key: str, resource: Resource) -> Retry:
+def plan_download(
+    block: DeployBlock, context: PlanContext, key: str, resource: Resource, target: Target = Target.SCRATCH
+) -> Retry:
     """Return the actions that fetch one resource."""
     address = resolve_url(resource.url, context.device.get("static_info"))
     kind = _BY_SCHEME.get(urlsplit(address).scheme, FileDownload)
-    # The kernel unpacks a ramdisk itself; it is only unpacked where something is put into it.
-    fetching = kind(key, resource, keep_packed=key == "ramdisk")
+    fetching = kind(key, resource, target)
     return context.retry(
         block, "download-retry", f"download {key}, several times if needed", fetching, on_timeout=InfrastructureError
     )

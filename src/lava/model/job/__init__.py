@@ -8,7 +8,7 @@ from .base import Timeout, parse_timeout
 from .block import Block, CommandBlock
 from .boot import AutoLogin, BootBlock, TransferOverlay
 from .definition import CONTEXT_VARIABLES, JobDefinition, Timeouts
-from .deploy import DeployBlock, TmpfsDeploy
+from .deploy import DeployBlock, DownloadsDeploy, TmpfsDeploy
 from .parse import parse_job, parse_job_text, strict_warnings
 from .resource import Docker, Download, Resource
 from .test import Definition, DefinitionsTest, InteractiveTest, MonitorsTest, TestBlock
@@ -24,6 +24,7 @@ __all__ = [
     "DeployBlock",
     "Docker",
     "Download",
+    "DownloadsDeploy",
     "InteractiveTest",
     "JobDefinition",
     "MonitorsTest",

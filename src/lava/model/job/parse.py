@@ -160,7 +160,7 @@ def _by_method(
         faults.append(Fault((*path, key), "required", f"for example '{key}: {next(iter(models))}'"))
         return None
     if method not in models:
-        faults.append(Fault((*path, key), f"unknown method {describe(method)}", did_you_mean(method, sorted(models))))
+        faults.append(Fault((*path, key), f"unknown method '{method}'", did_you_mean(method, sorted(models))))
         return None
     return models[method]
 

@@ -72,6 +72,7 @@ export class LogView {
     const chunk = this.#chunks[Math.floor(number / CHUNK)];
     this.#fill(chunk);
     const row = this.#row(number);
+    row.classList.add("marked");
     row.scrollIntoView({ block: "center" });
     // What is above may get rows of other heights now; look again once they are there.
     requestAnimationFrame(() => requestAnimationFrame(() => {
