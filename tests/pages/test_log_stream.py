@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from lava.cli.client import Client, ClientError, decode_state
@@ -164,3 +166,36 @@ def test_clients_that_go_away_leave_nothing_behind(site: Site) -> None:
         response.close()
         connection.close()
     site.wait_for(lambda: not set(sockets.iterdir()) - before, "the ear to close")
+
+
+def test_a_part_of_the_log_can_be_asked_for(site: Site) -> None:
+    job = site.running_job(PUBLIC)
+    site.do("flood", job=job, count=100)
+    site.do("end", job=job)
+    address = f"/scheduler/job/{job}/log_file/plain"
+    stored = site.request(address)[1]
+    assert site.request(address, Range="bytes=10-19") == (206, stored[10:20])
+    assert site.request(address, Range="bytes=100-") == (206, stored[100:])
+    assert site.request(address, Range="bytes=-50") == (206, stored[-50:])
+    assert site.request(address, Range=f"bytes=50-{10**15}") == (206, stored[50:])
+    for odd in ("bytes=-", "bytes=5-2", "bytes=0-1,5-6", "lines=1-2", f"bytes={10**15}-"):
+        assert site.request(address, Range=odd) == (200, stored)
+
+
+def test_a_client_that_does_not_read_costs_little_memory(site: Site) -> None:
+    job = site.running_job(PUBLIC)
+    for _ in range(4):
+        site.do("flood", job=job, count=150_000)
+    assert site.web is not None
+    web = psutil.Process(site.web.pid)
+    before = web.memory_info().rss
+    with socket.create_connection(("127.0.0.1", site.port)) as idle:
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        idle.sendall(f"GET /scheduler/job/{job}/log_stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        assert idle.recv(12) == b"HTTP/1.1 200"
+        # Others are served meanwhile: whatever could be read ahead for the idle one has been by then.
+        site.do("end", job=job)
+        for _ in range(3):
+            stored = site.request(f"/scheduler/job/{job}/log_file/plain")[1]
+        assert len(stored) > 40_000_000
+        assert web.memory_info().rss - before < 20_000_000

@@ -22,6 +22,8 @@ from lava.server.visibility import may_change
 from .job_plan import read_plan
 from .one_job import find_job
 
+#: what the page's script imports, named in the page so that all of it is fetched at once
+_MODULES = tuple(f"job/{name}.js" for name in ("clock", "follow", "log", "logline", "plan", "results", "search"))
 _CANCELABLE = (JobState.SUBMITTED, JobState.SCHEDULING, JobState.SCHEDULED, JobState.RUNNING)
 
 
@@ -39,6 +41,7 @@ def page(request: HttpRequest, job_id: str) -> HttpResponse:
         "plan": read_plan(JobFiles(job.pk, job.submit_time).text("description.yaml")),
         "suites": suites_of(job),
         "ran": status.ended - status.started if status.started and status.ended else None,
+        "modules": _MODULES,
         "may_cancel": job.job_state in _CANCELABLE and may_change(request.user, job),
         "may_resubmit": request.user.is_authenticated,
     }

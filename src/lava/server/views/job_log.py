@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 from asgiref.sync import sync_to_async
@@ -17,6 +18,7 @@ from lava.server.logs import JobFiles
 
 from .one_job import find_job_for_stream
 
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _BLOCK_BYTES = 256 * 1024
 
 
@@ -38,22 +40,40 @@ async def log_stream(request: HttpRequest, job_id: str) -> HttpResponseBase:
 
 @require_safe
 async def plain_log(request: HttpRequest, job_id: str) -> HttpResponseBase:
-    """Send the whole log as it is stored."""
+    """Send the log as it is stored: all of it, or the bytes that a ``Range`` asks for."""
     job = await sync_to_async(find_job_for_stream)(request, job_id)
-    headers = {
-        "Content-Length": str(job.log_length),
-        "Content-Disposition": f'inline; filename="job_{job.display_id}.yaml"',
-    }
+    length = job.log_length
+    headers = {"Accept-Ranges": "bytes", "Content-Disposition": f'inline; filename="job_{job.display_id}.yaml"'}
+    wanted, status = range(length), 200
+    if chosen := _chosen(request.headers.get("Range", ""), length):
+        wanted, status = chosen, 206
+        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{length}"
+    headers["Content-Length"] = str(len(wanted))
+    kind = "text/plain; charset=utf-8"
     if request.method == "HEAD":
-        return HttpResponse(content_type="text/plain; charset=utf-8", headers=headers)
-    blocks = _blocks(JobFiles(job.pk, job.submit_time), job.log_length)
-    return StreamingHttpResponse(blocks, content_type="text/plain; charset=utf-8", headers=headers)
+        return HttpResponse(content_type=kind, headers=headers, status=status)
+    blocks = _blocks(JobFiles(job.pk, job.submit_time), wanted)
+    return StreamingHttpResponse(blocks, content_type=kind, headers=headers, status=status)
 
 
-async def _blocks(files: JobFiles, length: int) -> AsyncIterator[bytes]:
-    offset = 0
-    while offset < length:
-        block = await asyncio.to_thread(files.read, offset, min(_BLOCK_BYTES, length - offset))
+def _chosen(header: str, length: int) -> range | None:
+    """Return the bytes that the header asks for; None when it asks for all, or for nothing that is there.
+
+    A header of another unit, or for several ranges, is left aside, as RFC 9110 14.2 allows.
+    """
+    match = _RANGE.fullmatch(header)
+    if match is None:
+        return None
+    first, last = match.groups()
+    if first:
+        return range(int(first), min(int(last) + 1 if last else length, length)) or None
+    return range(max(0, length - int(last)), length) or None if last else None
+
+
+async def _blocks(files: JobFiles, wanted: range) -> AsyncIterator[bytes]:
+    offset, end = wanted.start, wanted.stop
+    while offset < end:
+        block = await asyncio.to_thread(files.read, offset, min(_BLOCK_BYTES, end - offset))
         if not block:
             return
         offset += len(block)
