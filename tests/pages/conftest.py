@@ -1,7 +1,11 @@
-"""A web server of its own on SQLite, a lab behind it that does what the test says, and a browser in front of it."""
+"""A web server of its own, a lab behind it that does what the test says, and a browser in front of it.
+
+The data is in SQLite, or on the PostgreSQL server that ``LAVA_TEST_DATABASE`` names.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -14,11 +18,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
+import psycopg.sql
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 PATIENCE_SECONDS = 30.0
+POSTGRESQL = os.environ.get("LAVA_TEST_DATABASE", "")
 CHROMIUM = "/usr/bin/chromium"
 
 
@@ -71,6 +79,16 @@ class Site:
         finally:
             connection.close()
 
+    def ears(self) -> int:
+        """Return how many listeners for wake-ups the database or the directory knows."""
+        if not POSTGRESQL:
+            sockets = self.root / "wake"
+            return len(list(sockets.iterdir())) if sockets.exists() else 0
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND query LIKE 'LISTEN%%'"
+        with psycopg.connect(POSTGRESQL) as connection:
+            row = connection.execute(query, [database_name(self.root)]).fetchone()
+            return int(row[0]) if row else 0
+
     @staticmethod
     def wait_for(condition: Callable[[], object], what: str) -> None:
         """Return when the condition holds; fail with ``what`` when it never does."""
@@ -102,7 +120,30 @@ class Site:
 
 
 def environment(root: Path) -> dict[str, str]:
-    return {**os.environ, "LAVA_DATA_DIR": str(root), "DJANGO_SETTINGS_MODULE": "lava.server.settings"}
+    """Return the environment of a program of the site whose directory this is."""
+    kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    if POSTGRESQL:
+        kept["DATABASE_URL"] = urlsplit(POSTGRESQL)._replace(path=f"/{database_name(root)}").geturl()
+    return {**kept, "LAVA_DATA_DIR": str(root), "DJANGO_SETTINGS_MODULE": "lava.server.settings"}
+
+
+def database_name(root: Path) -> str:
+    return f"lava_{os.getpid()}_{root.name}"
+
+
+@contextlib.contextmanager
+def database(root: Path) -> Iterator[None]:
+    """Have an empty database on the PostgreSQL server, if there is one."""
+    if not POSTGRESQL:
+        yield
+        return
+    with psycopg.connect(POSTGRESQL, autocommit=True) as connection:
+        name = psycopg.sql.Identifier(database_name(root))
+        connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(name))
+        try:
+            yield
+        finally:
+            connection.execute(psycopg.sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
 def free_port() -> int:
@@ -115,6 +156,11 @@ def free_port() -> int:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Yield a site with the users ``admin`` (superuser), ``owner`` and ``stranger``."""
     root = tmp_path_factory.mktemp("site")
+    with database(root):
+        yield from run_site(root)
+
+
+def run_site(root: Path) -> Iterator[Site]:
     migrate = [sys.executable, "-m", "lava.server.main", "manage", "migrate", "--verbosity", "0"]
     subprocess.run(migrate, env=environment(root), check=True)
     program = [sys.executable, str(Path(__file__).with_name("lab.py"))]

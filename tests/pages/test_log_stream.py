@@ -149,10 +149,9 @@ def test_a_page_of_another_site_can_change_nothing(site: Site) -> None:
     assert site.do("show", job=job)["state"] == "Canceling"
 
 
-def test_clients_that_go_away_leave_nothing_behind(site: Site) -> None:
+def test_many_streams_share_one_ear_and_leave_nothing_behind(site: Site) -> None:
     job = site.running_job(PUBLIC)
-    sockets = site.root / "wake"
-    before = set(sockets.iterdir()) if sockets.exists() else set()
+    before = site.ears()
     readers = []
     for _ in range(20):
         connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
@@ -160,12 +159,11 @@ def test_clients_that_go_away_leave_nothing_behind(site: Site) -> None:
         response = connection.getresponse()
         assert response.readline() == b"retry: 1000\n"
         readers.append((connection, response))
-    # Twenty streams of one process share one ear.
-    assert len(set(sockets.iterdir()) - before) == 1
+    site.wait_for(lambda: site.ears() == before + 1, "one ear for twenty streams")
     for connection, response in readers:
         response.close()
         connection.close()
-    site.wait_for(lambda: not set(sockets.iterdir()) - before, "the ear to close")
+    site.wait_for(lambda: site.ears() == before, "the ear to close")
 
 
 def test_a_part_of_the_log_can_be_asked_for(site: Site) -> None:
