@@ -15,6 +15,8 @@ from urllib.parse import quote
 #: suite of the job's own actions
 JOB_SUITE = "lava"
 _DECIMAL_LIMIT = Decimal(10) ** 20
+#: a longer number is no line of any log
+_LINE_DIGITS = 15
 
 
 class Outcome(StrEnum):
@@ -62,7 +64,7 @@ def parse_result(record: object) -> Result:
         outcome = Outcome(record["result"])
     except ValueError:
         raise ResultError(f"'{record['result']}' is no result ({suite}/{case})") from None
-    measurement, units = record.get("measurement"), str(record.get("units") or "")
+    measurement, units = record.get("measurement"), _clean(record.get("units") or "")
     if suite == JOB_SUITE and "duration" in record:
         measurement, units = record["duration"], "seconds"
     test_set = record.get("set")
@@ -103,4 +105,5 @@ def _decimal(value: Any) -> Decimal | None:
 
 
 def _line(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | str) and str(value).isdigit() else None
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LINE_DIGITS else None

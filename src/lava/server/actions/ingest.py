@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import yaml
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 
 from lava.model.logline import Level, LogLineError, decode
 from lava.model.results import JOB_SUITE, Outcome, Result, ResultError, parse_result
@@ -50,7 +50,7 @@ def store_log(job_id: int, offset: int, chunk: bytes) -> int | None:
     job.log_lines += lines
     fields = ["log_length", "log_lines"]
     if complaints:
-        job.failure_comment = "\n".join([*filter(None, [job.failure_comment]), *complaints])[:10_000]
+        job.failure_comment = _storable("\n".join([*filter(None, [job.failure_comment]), *complaints]))[:10_000]
         fields.append("failure_comment")
     if job.passed is not None:
         fields += ["passed", "error_type", "error_msg"]
@@ -76,14 +76,35 @@ def _store_results(job: TestJob, chunk: bytes) -> list[str]:
             complaints.append(result.complaint[:256])
         if result.suite == JOB_SUITE and result.case == "job":
             job.passed = result.outcome is Outcome.PASS
-            job.error_type = str(result.metadata.get("error_type") or "")[:40]
-            job.error_msg = str(result.metadata.get("error_msg") or "")
+            job.error_type = _storable(result.metadata.get("error_type"))[:40]
+            job.error_msg = _storable(result.metadata.get("error_msg"))
         found.append((result, line.when))
+    return complaints + _keep(job, found)
+
+
+def _keep(job: TestJob, found: list[tuple[Result, datetime]]) -> list[str]:
+    """Store results together, or one by one if the database refuses one of them: the log goes on in any case."""
+    try:
+        with transaction.atomic():
+            _create(job, found)
+    except (DataError, IntegrityError, OverflowError, ValueError) as error:
+        if len(found) == 1:
+            result = found[0][0]
+            return [f"the database refuses the result {result.suite}/{result.case}: {error}"[:256]]
+        return [complaint for each in found for complaint in _keep(job, [each])]
+    return []
+
+
+def _create(job: TestJob, found: list[tuple[Result, datetime]]) -> None:
     if found:
         suites = _suites(job, {result.suite[:200] for result, _ in found})
         sets = _sets(suites, {(result.suite[:200], result.test_set) for result, _ in found if result.test_set})
         TestCase.objects.bulk_create(_case(result, when, suites, sets) for result, when in found)
-    return complaints
+
+
+def _storable(value: object) -> str:
+    """Return text that every database takes."""
+    return str(value or "").replace("\0", "")
 
 
 def _result_lines(chunk: bytes) -> Iterator[bytes]:
