@@ -143,6 +143,7 @@ def test_plan_durations_levels_and_failures_of_an_ended_job(site: Site, page: Pa
         ("info", 0, "start: 1 boot-image-retry (timeout 00:02:00) [common]"),
         ("debug", 0, "start: 1.1 login-action (timeout 00:01:00) [common]"),
         ("target", 1, "some login:"),
+        ("error", 59, "login-action timed out"),
         ("debug", 59, "end: 1.1 login-action (duration 00:00:59) [common]"),
         ("info", 59, "end: 1 boot-image-retry (duration 00:00:59) [common]"),
     )
@@ -155,7 +156,8 @@ def test_plan_durations_levels_and_failures_of_an_ended_job(site: Site, page: Pa
     site.do("end", job=job, description=DESCRIPTION)
     page.goto(f"{site.url}/scheduler/job/{job}")
     expect(page.locator("#verdict")).to_have_text("Incomplete")
-    expect(page.locator("#error")).to_have_text("Infrastructure error no prompt came")
+    expect(page.locator("#error")).to_contain_text("Infrastructure error no prompt came")
+    expect(page.locator("#first-error")).to_have_attribute("href", "#L3")
     login = page.locator("#plan li[data-level='1.1']")
     expect(login.locator(".spent")).to_have_text("59 s")
     expect(login).to_have_class("near failed")

@@ -12,6 +12,7 @@ const HIDDEN_LEVELS = "lava.hidden-levels";
 const RETRY_MS = 5000;
 /** lines that the plan wants to know of */
 const MILESTONE = /"msg": "(?:start: |end: |validate duration: )/;
+const ERRORS = [LEVELS.indexOf("exception"), LEVELS.indexOf("error")];
 const MARKS = { Complete: "✓", Incomplete: "✗", Canceled: "⊘" };
 
 const part = (id) => document.getElementById(id);
@@ -25,6 +26,7 @@ const follower = new Follower(part("follow"));
 const title = document.title;
 let state = null;
 let complete = false;
+let firstError = null;
 let wantedLine = lineOfAddress();
 const seenLevels = new Set();
 
@@ -56,6 +58,7 @@ function connect(address) {
     events.close();
     complete = true;
     plan.finish();
+    showFirstError();
     showTail();
   });
   events.addEventListener("open", () => showTail());
@@ -76,6 +79,7 @@ function addLines(rows) {
       seenLevels.add(level);
       part("levels").querySelector(`.l-${LEVELS[level]}`).hidden = false;
     }
+    if (firstError === null && ERRORS.includes(level)) firstError = number;
     if (level === RESULTS) {
       const line = parseLine(raw);
       results.read(line.message, number);
@@ -114,6 +118,12 @@ function showState(news) {
   part("follow").parentElement.hidden = finished;
   tick();
   showTail();
+}
+
+function showFirstError() {
+  if (firstError === null) return;
+  part("first-error").href = `#L${firstError}`;
+  part("first-error").hidden = false;
 }
 
 function badge(word) {
