@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from lava.model.states import DeviceHealth, JobState
+from lava.model.states import DeviceHealth, DeviceState
 from lava.server import configuration
 from lava.server.actions.healths import history, set_device_health
 from lava.server.configuration import ConfigurationFault
 from lava.server.models import Device
 from lava.server.visibility import AnyUser, devices_in_use, visible_devices, visible_jobs
 
-from .job_lists import RELATED
+from .job_rows import ACTIVE, for_rows
+from .type_counts import USABLE
 
 #: rows of the device's own table of jobs; its list of jobs shows all
 SHOWN = 20
 
 
+#: lists of devices with an address of their own: title and condition
+LISTS: Final = {
+    "alldevices": ("Devices", Q()),
+    "alldevices/active": ("Busy devices", ~Q(state=DeviceState.IDLE)),
+    "alldevices/online": ("Devices that can take jobs", USABLE),
+    "alldevices/passinghealthchecks": ("Devices in good health", Q(health=DeviceHealth.GOOD)),
+    "alldevices/maintenance": ("Devices in maintenance", Q(health=DeviceHealth.MAINTENANCE)),
+    "mydevices": ("My devices", Q()),
+}
+
+
 @require_safe
-def every(request: HttpRequest) -> HttpResponse:
+def every(request: HttpRequest, which: str = "alldevices") -> HttpResponse:
     """Show the devices of the lab; ``?retired`` those that left it, too."""
-    retired = "retired" in request.GET
-    devices = visible_devices(request.user) if retired else devices_in_use(request.user)
-    rows = list(devices.select_related("device_type", "worker_host").prefetch_related("tags").order_by("pk"))
-    holding = visible_jobs(request.user).exclude(state=JobState.FINISHED).filter(actual_device__isnull=False)
-    jobs = {job.actual_device_id: job for job in holding}
+    title, condition = LISTS[which]
+    retired = which == "alldevices" and "retired" in request.GET
+    devices = (visible_devices if retired else devices_in_use)(request.user).filter(condition)
+    if which == "mydevices":
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        devices = devices.filter(Q(physical_owner=request.user) | Q(physical_group__in=request.user.groups.all()))
+    rows = list(devices.select_related("worker_host").prefetch_related("tags").order_by("pk"))
+    jobs = {job.actual_device_id: job for job in for_rows(visible_jobs(request.user).filter(ACTIVE))}
     context = {
         "section": "devices",
+        "title": title,
+        "which": which,
         "rows": [(device, jobs.get(device.pk)) for device in rows],
         "retired": retired,
     }
@@ -41,13 +63,13 @@ def every(request: HttpRequest) -> HttpResponse:
 def page(request: HttpRequest, hostname: str) -> HttpResponse:
     """Show one device: how it is, what it does, what it did."""
     device = _find(request.user, hostname)
-    jobs = visible_jobs(request.user).filter(actual_device=device).select_related(*RELATED)
+    jobs = for_rows(visible_jobs(request.user).filter(actual_device=device))
     _, problem = _rendered(device)
     context = {
         "section": "devices",
         "device": device,
         "tags": sorted(tag.name for tag in device.tags.all()),
-        "current": jobs.exclude(state=JobState.FINISHED).first(),
+        "current": jobs.filter(ACTIVE).first(),
         "jobs": jobs.order_by("-pk")[:SHOWN],
         "problem": problem,
         "may_change": _may_change(request.user),

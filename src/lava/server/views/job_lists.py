@@ -1,131 +1,131 @@
-"""Lists of jobs: filters that can be linked to, and pages that cost the same however many jobs there are."""
+"""Lists of jobs: a page costs the same however many jobs there are.
+
+A page starts below the last id of the page before it (keyset), never at a row number.  A search that no index serves
+looks at a window of ids at a time and offers to go on.  Source: server 13.2.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlencode
+from typing import Final
 
-from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.db.models import Max, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from lava.model.states import JobHealth, JobState
+from lava.model.states import JobState
 from lava.server.models import TestJob
 from lava.server.visibility import visible_jobs
 
-#: what each row of a list shows of other tables
-RELATED = ("submitter", "requested_device_type", "actual_device")
-LENGTHS = (25, 50, 100)
-_LARGEST_ID = 2**63 - 1
+from .job_filter import ERRORS, STATUSES, Filter, parse_id
+from .job_rows import ACTIVE, RUNNING, WAITING, for_rows
 
-_WAITING = (JobState.SUBMITTED, JobState.SCHEDULING)
-_ACTIVE = (JobState.SCHEDULED, JobState.RUNNING, JobState.CANCELING)
-
-#: title and condition of each list
-_LISTS: dict[str, tuple[str, Q]] = {
-    "all": ("Jobs", Q()),
-    "active": ("Active jobs", Q(state__in=_ACTIVE)),
-    "running": ("Running jobs", Q(state=JobState.RUNNING)),
-    "queue": ("Queue", Q(state__in=_WAITING)),
-    "mine": ("My jobs", Q()),
-}
+#: ids that one page of a search looks at
+WINDOW = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """What the user wants to see."""
+class JobList:
+    """A list with an address of its own."""
 
-    search: str = ""
-    status: str = ""
-    device_type: str = ""
-    device: str = ""
-    submitter: str = ""
-    before: int | None = None
-    length: int = LENGTHS[0]
-
-    @classmethod
-    def read(cls, query: QueryDict) -> Filter:
-        """Read the address; values that make no sense count as not given."""
-        before = query.get("before", "")
-        length = query.get("length", "")
-        chosen = int(length) if length.isascii() and length.isdigit() else settings.DEFAULT_TABLE_LENGTH
-        return cls(
-            search=query.get("search", "").strip()[:200].replace("\0", ""),
-            status=query.get("status", ""),
-            device_type=query.get("device_type", "").replace("\0", ""),
-            device=query.get("device", "").replace("\0", ""),
-            submitter=query.get("submitter", "").replace("\0", ""),
-            before=_id(before),
-            length=min(chosen, LENGTHS[-1]) or LENGTHS[0],
-        )
-
-    def apply(self, jobs: QuerySet[TestJob]) -> QuerySet[TestJob]:
-        """Return the jobs that are wanted."""
-        conditions: dict[str, Any] = {
-            "requested_device_type": self.device_type,
-            "actual_device": self.device,
-            "submitter__username": self.submitter,
-        }
-        jobs = jobs.filter(**{key: value for key, value in conditions.items() if value})
-        if self.status in STATUSES:
-            jobs = jobs.filter(STATUSES[self.status])
-        if self.search:
-            number = _id(self.search)
-            jobs = jobs.filter(Q(description__icontains=self.search) | (Q(pk=number) if number else Q()))
-        return jobs
-
-    def address(self, **changes: object) -> str:
-        """Return the query part of an address with some values changed."""
-        values = {
-            name: getattr(self, name) for name in ("search", "status", "device_type", "device", "submitter", "length")
-        }
-        values.update(changes)
-        return urlencode({name: value for name, value in values.items() if value})
+    title: str
+    condition: Q
+    #: only the user's own jobs
+    own: bool = False
+    #: only for those who are signed in
+    private: bool = False
 
 
-#: one word for the user, state or health for us
-STATUSES: dict[str, Q] = {
-    "waiting": Q(state__in=_WAITING),
-    "active": Q(state__in=_ACTIVE),
-    **{
-        health.name.lower(): Q(state=JobState.FINISHED, health=health)
-        for health in (JobHealth.COMPLETE, JobHealth.INCOMPLETE, JobHealth.CANCELED)
-    },
+#: jobs that failed for a reason that is not theirs
+_FAULTS = Q(state=JobState.FINISHED, error_type__in=("Configuration", "Infrastructure", "Bug"))
+_ALL = Q()
+
+LISTS: Final = {
+    "alljobs": JobList("Jobs", _ALL),
+    "activejobs": JobList("Active jobs", ACTIVE),
+    "running": JobList("Running jobs", RUNNING),
+    "queue": JobList("Queue", WAITING),
+    "healthcheck": JobList("Health checks", Q(health_check=True)),
+    "joberrors": JobList("Errors of the lab", _FAULTS, private=True),
+    "myjobs": JobList("My jobs", _ALL, own=True),
+    "myactivejobs": JobList("My active jobs", ACTIVE, own=True),
+    "myqueuedjobs": JobList("My jobs that wait", WAITING, own=True),
+    "myerrorjobs": JobList("My jobs that the lab failed", _FAULTS, own=True),
 }
-
-
-def _id(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 and int(text) <= _LARGEST_ID else None
+#: lists whose jobs no index finds
+_UNINDEXED = frozenset({"healthcheck", "joberrors"})
 
 
 @require_safe
 def page(request: HttpRequest, which: str) -> HttpResponse:
     """Show a list of jobs, newest first."""
-    if which == "mine" and not request.user.is_authenticated:
+    chosen_list = LISTS[which]
+    if (chosen_list.own or chosen_list.private) and not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
-    title, condition = _LISTS[which]
     chosen = Filter.read(request.GET)
-    jobs = chosen.apply(visible_jobs(request.user).filter(condition))
-    if which == "mine":
+    jobs = visible_jobs(request.user).filter(chosen_list.condition)
+    if chosen_list.own:
         jobs = jobs.filter(submitter=request.user.pk)
-    if chosen.before is not None:
-        jobs = jobs.filter(pk__lt=chosen.before)
-    rows = list(jobs.select_related(*RELATED).order_by("-pk")[: chosen.length + 1])
-    more = len(rows) > chosen.length
-    rows = rows[: chosen.length]
+    windowed = (chosen.is_unindexed or which in _UNINDEXED) and not chosen_list.own
+    found = _find(jobs, chosen, windowed=windowed)
     context = {
         "section": "jobs",
-        "title": title,
+        "title": chosen_list.title,
         "which": which,
-        "jobs": rows,
+        "jobs": found.rows,
         "filter": chosen,
-        "filtered": bool(chosen.address(length="")),
         "statuses": list(STATUSES),
-        "first": chosen.address() if chosen.before is not None else None,
-        "next": chosen.address(before=rows[-1].pk) if more else None,
+        "errors": ERRORS,
+        "searched_to": found.searched_to,
+        "newest": chosen.address() if chosen.before is not None else None,
+        "older": chosen.address(before=found.older) if found.older else None,
     }
     return render(request, "lab/jobs.html", context)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    rows: list[TestJob]
+    #: where the next page starts; None on the last page
+    older: int | None
+    #: id that the search ended at, when it ended before its page was full
+    searched_to: int | None = None
+
+
+def _find(jobs: QuerySet[TestJob], chosen: Filter, *, windowed: bool) -> _Found:
+    """Return a page of the jobs that are wanted."""
+    wanted = chosen.apply(for_rows(jobs)).order_by("-pk")
+    if chosen.before is not None:
+        wanted = wanted.filter(pk__lt=chosen.before)
+    named = _named(for_rows(jobs), chosen)
+    bottom = 1
+    if windowed:
+        top = chosen.before or (TestJob.objects.aggregate(newest=Max("pk"))["newest"] or 0) + 1
+        bottom = max(1, top - WINDOW)
+        wanted = wanted.filter(pk__gte=bottom)
+    rows = list(wanted[: chosen.length + 1])
+    if len(rows) > chosen.length:
+        rows = rows[: chosen.length]
+        return _Found(_merged(named, rows), rows[-1].pk)
+    if bottom > 1:
+        return _Found(_merged(named, rows), bottom, searched_to=bottom)
+    return _Found(_merged(named, rows), None)
+
+
+def _named(jobs: QuerySet[TestJob], chosen: Filter) -> list[TestJob]:
+    """Return the job whose id was typed into the search field: it comes first, wherever it is."""
+    if not chosen.search or chosen.before is not None or len(chosen.search) > 40:
+        return []
+    number = parse_id(chosen.search)
+    if number is not None:
+        return list(jobs.filter(pk=number))
+    if chosen.search.replace(".", "", 1).isdigit():
+        return list(jobs.filter(sub_id=chosen.search).exclude(sub_id=""))
+    return []
+
+
+def _merged(named: list[TestJob], rows: list[TestJob]) -> list[TestJob]:
+    known = {job.pk for job in named}
+    return named + [job for job in rows if job.pk not in known]

@@ -7,20 +7,25 @@ from django.urls import URLPattern, URLResolver, path, reverse_lazy
 
 from . import accounts, device_types, devices, help, home, job_lists, submit, workers
 
+#: names of the lists of jobs that templates link to
+_NAMES = {"alljobs": "jobs", "activejobs": "active-jobs", "running": "running-jobs", "myjobs": "my-jobs"}
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.page, name="home"),
     path("scheduler/", home.page, name="status"),
     path("robots.txt", help.robots),
     path("api/help/", help.methods, name="api-help"),
     # jobs
-    path("scheduler/alljobs", job_lists.page, {"which": "all"}, name="jobs"),
-    path("scheduler/activejobs", job_lists.page, {"which": "active"}, name="active-jobs"),
-    path("scheduler/running", job_lists.page, {"which": "running"}, name="running-jobs"),
-    path("scheduler/queue", job_lists.page, {"which": "queue"}, name="queue"),
-    path("scheduler/myjobs", job_lists.page, {"which": "mine"}, name="my-jobs"),
+    *(
+        path(f"scheduler/{which}", job_lists.page, {"which": which}, name=_NAMES.get(which, which))
+        for which in job_lists.LISTS
+    ),
     path("scheduler/jobsubmit", submit.page, name="submit"),
     # the lab
-    path("scheduler/alldevices", devices.every, name="devices"),
+    *(
+        path(f"scheduler/{which}", devices.every, {"which": which}, name="devices" if which == "alldevices" else which)
+        for which in devices.LISTS
+    ),
     path("scheduler/device/<str:hostname>", devices.page, name="device"),
     path("scheduler/device/<str:hostname>/health", devices.set_health, name="device-health"),
     path("scheduler/device/<str:hostname>/devicedict", devices.dictionary, name="device-dictionary"),

@@ -33,7 +33,7 @@ def page(request: HttpRequest, hostname: str) -> HttpResponse:
     context = {
         "section": "workers",
         "worker": worker,
-        "devices": devices_in_use(request.user).filter(worker_host=worker).select_related("device_type").order_by("pk"),
+        "devices": devices_in_use(request.user).filter(worker_host=worker).prefetch_related("tags").order_by("pk"),
         "may_change": _may_change(request.user),
         "healths": list(WorkerHealth),
         "history": history(worker),
