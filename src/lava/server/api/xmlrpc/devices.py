@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count, Q
 
 from lava.model.states import DeviceHealth
+from lava.server.actions.healths import set_device_health
 from lava.server.configuration import ConfigurationFault, dictionary, has_template, render_device, templates
 from lava.server.models import Alias, Device, DeviceType, Tag, Worker
 from lava.server.visibility import visible_device_types, visible_devices
@@ -127,11 +128,12 @@ def update_device(
             raise not_found(f"worker '{worker_hostname}'")
     if device_type is not None:
         device.device_type = _device_type(user, device_type)
-    if health is not None:
-        device.health = _health(health)
     if description is not None:
         device.description = description
-    device.save()
+    chosen = None if health is None else _health(health)
+    device.save(update_fields=["worker_host", "device_type", "description"])
+    if chosen is not None:
+        set_device_health(user, device.pk, chosen, reason or "XML-RPC")
 
 
 @method("scheduler.devices.get_dictionary")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 from xmlrpc.client import Fault, dumps, loads
 
@@ -16,6 +17,7 @@ from .registry import INTERNAL, call
 _log = logging.getLogger("lava.xmlrpc")
 
 _NOT_XMLRPC = -32600
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 __all__ = ["devices", "endpoint", "jobs", "results", "scheduler", "system", "workers"]
 
@@ -50,8 +52,13 @@ def answer(request: HttpRequest) -> bytes:
 
 
 def _encode(value: Any) -> bytes:
-    return dumps((value,), methodresponse=True, allow_none=True).encode()
+    return _xml(dumps((value,), methodresponse=True, allow_none=True))
 
 
 def _fault(fault: Fault) -> bytes:
-    return dumps(fault, allow_none=True).encode()
+    return _xml(dumps(fault, allow_none=True))
+
+
+def _xml(text: str) -> bytes:
+    """Return what every parser takes: a device may print what XML has no way to write."""
+    return _NOT_XML.sub("\ufffd", text).encode()

@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 
 from lava.model.states import WorkerHealth
 from lava.server import wake
+from lava.server.actions.healths import set_worker_health
 from lava.server.configuration import worker_file
 from lava.server.models import Worker
 from lava.server.visibility import visible_workers
@@ -78,15 +79,15 @@ def update_worker(
     worker = _worker(user, hostname)
     if description is not None:
         worker.description = description
-    if health is not None:
-        if str(health).upper() not in WorkerHealth.__members__:
-            raise bad_request(f"'{health}' is none of {', '.join(WorkerHealth.__members__)}")
-        worker.health = WorkerHealth[str(health).upper()]
+    if health is not None and str(health).upper() not in WorkerHealth.__members__:
+        raise bad_request(f"'{health}' is none of {', '.join(WorkerHealth.__members__)}")
     if job_limit is not None:
         if not isinstance(job_limit, int) or job_limit < 0:
             raise bad_request("job_limit is a number from 0 on")
         worker.job_limit = job_limit
-    worker.save()
+    worker.save(update_fields=["description", "job_limit"])
+    if health is not None:
+        set_worker_health(user, worker.pk, WorkerHealth[str(health).upper()], "XML-RPC")
     wake.announce(wake.QUEUE)
 
 
