@@ -32,9 +32,7 @@ actions:
 
 
 @pytest.fixture
-def job(settings: Any, tmp_path: Any) -> TestJob:
-    settings.MEDIA_ROOT = tmp_path / "media"
-    settings.WAKE_DIR = tmp_path / "wake"
+def job(db: None) -> TestJob:
     kind = DeviceType.objects.create(name="qemu")
     worker = Worker.objects.create(hostname="worker-1")
     Device.objects.create(hostname="qemu-1", device_type=kind, worker_host=worker, health=DeviceHealth.GOOD)

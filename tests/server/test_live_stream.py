@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pytest
 
@@ -63,8 +63,7 @@ def job() -> Job:
 
 
 @pytest.fixture
-def files(tmp_path: Path, settings: Any) -> JobFiles:
-    settings.MEDIA_ROOT = tmp_path
+def files(data_directory: Path) -> JobFiles:
     return JobFiles(1, SUBMITTED)
 
 
