@@ -99,6 +99,32 @@ def test_every_line_is_shown_once_when_the_server_is_killed_in_between(site: Sit
     assert shown_lines(page) == [*(f"flood {number}" for number in range(300)), "while nobody served"]
 
 
+def test_a_tab_that_nobody_looks_at_gives_its_connection_back(site: Site, page: Page) -> None:
+    job = site.running_job(definition())
+    before = site.ears()
+    page.goto(f"{site.url}/scheduler/job/{job}")
+    site.do("log", job=job, lines=[["target", "seen"]])
+    expect(page.locator("#log .row")).to_have_text("seen")
+    assert site.ears() == before + 1
+    look(page, hidden=True)
+    site.wait_for(lambda: site.ears() == before, "the stream of a hidden tab to close")
+    site.do("log", job=job, lines=[["target", "missed"]])
+    look(page, hidden=False)
+    expect(page.locator("#log .row")).to_have_count(2)
+    assert shown_lines(page) == ["seen", "missed"]
+
+
+def look(page: Page, *, hidden: bool) -> None:
+    """Bring another tab to the front, or this one: what the page is told of it."""
+    page.evaluate(
+        """(hidden) => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
 def test_nothing_that_a_job_says_is_code(site: Site, page: Page) -> None:
     job = site.running_job(definition(name=ATTACK))
     site.do("log", job=job, lines=[["target", ATTACK], ["info", f"start: 1 {ATTACK} (timeout 00:02:00)"]])

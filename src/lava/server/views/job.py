@@ -23,7 +23,9 @@ from .job_plan import read_plan
 from .one_job import find_job
 
 #: what the page's script imports, named in the page so that all of it is fetched at once
-_MODULES = tuple(f"job/{name}.js" for name in ("clock", "follow", "log", "logline", "plan", "results", "search"))
+_MODULES = tuple(
+    f"job/{name}.js" for name in ("clock", "follow", "log", "logline", "plan", "results", "search", "stream")
+)
 _CANCELABLE = (JobState.SUBMITTED, JobState.SCHEDULING, JobState.SCHEDULED, JobState.RUNNING)
 
 

@@ -7,9 +7,9 @@ import { LEVELS, parseLine } from "./logline.js";
 import { Plan } from "./plan.js";
 import { Results } from "./results.js";
 import { Search } from "./search.js";
+import { Stream } from "./stream.js";
 
 const HIDDEN_LEVELS = "lava.hidden-levels";
-const RETRY_MS = 5000;
 /** lines that the plan wants to know of */
 const MILESTONE = /"msg": "(?:start: |end: |validate duration: )/;
 const ERRORS = [LEVELS.indexOf("exception"), LEVELS.indexOf("error")];
@@ -44,34 +44,18 @@ document.addEventListener("click", (event) => {
   if (anchor && anchor.hash === location.hash) goToAddress();
 });
 setInterval(tick, 1000);
-connect(live.dataset.stream);
-
-function connect(address) {
-  const events = new EventSource(address);
-  let position = "0";
-  events.addEventListener("lines", (event) => {
-    position = event.lastEventId;
-    addLines(event.data.split("\n"));
-  });
-  events.addEventListener("state", (event) => showState(JSON.parse(event.data)));
-  events.addEventListener("end", () => {
-    events.close();
+new Stream(live.dataset.stream, {
+  lines: addLines,
+  state: showState,
+  end: () => {
     complete = true;
     plan.finish();
     showFirstError();
     showTail();
-  });
-  events.addEventListener("open", () => showTail());
-  events.addEventListener("error", () => {
-    showTail("Connection lost, trying again…");
-    if (events.readyState === EventSource.CLOSED) {
-      // The browser gives up when a server answers with an error; a restarting one does that for a while.
-      const again = new URL(address, location.href);
-      again.searchParams.set("offset", position);
-      setTimeout(() => connect(again.href), RETRY_MS);
-    }
-  });
-}
+  },
+  open: () => showTail(),
+  trouble: () => showTail("Connection lost, trying again…"),
+});
 
 function addLines(rows) {
   log.append(rows, (level, raw, number) => {
