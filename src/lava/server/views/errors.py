@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -26,13 +29,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def crashed(request: HttpRequest) -> HttpResponse:
-    """Answer without the database and without the user: they may be what failed."""
-    text = "The server failed. The people who run it find the reason in its log."
+    """Answer without the database and without the user: they may be what failed.  Source: server 13."""
+    kind, value, _ = sys.exc_info()
     if _wants_json(request):
-        return JsonResponse({"error": text}, status=500)
-    return HttpResponse(
-        f"<!doctype html><title>The server failed</title><h1>The server failed</h1><p>{text}", status=500
-    )
+        cause = {"exception_type": kind.__name__ if kind else "", "exception_value": str(value or "")}
+        return JsonResponse({"error": "the server failed", **cause}, status=500)
+    return HttpResponse(render_to_string("crashed.html"), status=500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
