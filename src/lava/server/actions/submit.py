@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 
 from lava.model.faults import Fault, SubmissionError, did_you_mean
-from lava.model.job import JobDefinition, parse_job
+from lava.model.job import JobDefinition, parse_job, strict_warnings
 from lava.model.states import DeviceHealth
 from lava.model.yaml_source import Source
 from lava.server import wake
@@ -33,6 +33,16 @@ def read_definition(text: str, *, strict: bool = False) -> tuple[Source, JobDefi
         raise SubmissionError(source.placed(fault) for fault in error.faults) from error
 
 
+def check_job(user: User, text: str) -> tuple[JobDefinition, list[Fault]]:
+    """Return what :func:`submit_job` would take in, and what is doubtful in it; nothing is stored.
+
+    Raises:
+        SubmissionError: it would be refused.
+    """
+    source, definition, _ = _accept(user, text)
+    return definition, strict_warnings(source, extra_context=settings.EXTRA_CONTEXT_VARIABLES)
+
+
 @transaction.atomic
 def submit_job(user: User, text: str) -> TestJob:
     """Store a job and wake the scheduler.
@@ -40,14 +50,7 @@ def submit_job(user: User, text: str) -> TestJob:
     Raises:
         SubmissionError: the definition is wrong, or this lab can never run it.
     """
-    source, definition = read_definition(text)
-    if definition.is_multinode:
-        hint = "submit a single-node job"
-        raise SubmissionError([source.placed(Fault(("protocols",), "MultiNode jobs are not supported yet", hint))])
-    try:
-        wanted = _check_against_lab(user, definition)
-    except SubmissionError as error:
-        raise SubmissionError(source.placed(fault) for fault in error.faults) from error
+    _, definition, wanted = _accept(user, text)
     job = TestJob.objects.create(
         submitter=user,
         is_public=definition.visibility.scope == "public",
@@ -67,6 +70,22 @@ def submit_job(user: User, text: str) -> TestJob:
     wake.announce(wake.JOB, job.pk)
     wake.announce(wake.QUEUE, job.pk)
     return job
+
+
+def _accept(user: User, text: str) -> tuple[Source, JobDefinition, _Wanted]:
+    """Return the definition, and what it asks the lab for.
+
+    Raises:
+        SubmissionError: with the place of every fault.
+    """
+    source, definition = read_definition(text)
+    try:
+        if definition.is_multinode:
+            hint = "submit a single-node job"
+            raise SubmissionError([Fault(("protocols",), "MultiNode jobs are not supported yet", hint)])
+        return source, definition, _check_against_lab(user, definition)
+    except SubmissionError as error:
+        raise SubmissionError(source.placed(fault) for fault in error.faults) from error
 
 
 class _Wanted:
