@@ -16,6 +16,18 @@ from lava.server.models import Device, TestJob, Worker
 
 from .lifecycle import cancel_job
 
+#: who signs what no person did
+PROGRAM = "lava-health"
+
+
+def program_user() -> User:
+    """Return the user in whose name the program itself acts; nobody can log in as it.  Source: server 1."""
+    user, created = User.objects.get_or_create(username=PROGRAM, defaults={"email": "lava@lava.invalid"})
+    if created:
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+    return user
+
 
 @transaction.atomic
 def set_device_health(user: User, hostname: str, health: DeviceHealth, reason: str = "") -> bool:

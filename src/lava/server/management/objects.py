@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -27,6 +27,10 @@ class ObjectCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         perform: Callable[..., None] = getattr(self, f"do_{options['action']}")
         perform(options)
+
+    def complain_of_nothing(self, choices: str) -> NoReturn:
+        """Raise the error for a change that changes nothing."""
+        raise CommandError(f"there is nothing to change: give {choices}")
 
     def create(self, thing: Model) -> None:
         """Store something new.

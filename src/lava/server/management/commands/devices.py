@@ -8,6 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from lava.model.states import DeviceHealth, DeviceState
+from lava.server.actions.healths import program_user, set_device_health
 from lava.server.configuration import ConfigurationFault, render_device
 from lava.server.management.objects import ObjectCommand
 from lava.server.models import Device, DeviceType, Tag, Worker
@@ -17,6 +18,7 @@ class Command(ObjectCommand):
     help = "Add and check devices."
     actions: ClassVar = {
         "add": "add a device",
+        "update": "change a device",
         "list": "list the devices",
         "check": "render the configuration of devices and say what is wrong",
     }
@@ -37,12 +39,7 @@ class Command(ObjectCommand):
                 f"there is no device type '{options['device_type']}': "
                 f"add it with 'lava-server manage device-types add {options['device_type']}'"
             )
-        worker = Worker.objects.filter(pk=options["worker"]).first()
-        if worker is None:
-            raise CommandError(
-                f"there is no worker '{options['worker']}': "
-                f"add it with 'lava-server manage workers add {options['worker']}'"
-            )
+        worker = _worker(options["worker"])
         health = DeviceHealth.MAINTENANCE if options["offline"] else DeviceHealth.GOOD
         device = Device(
             hostname=options["hostname"],
@@ -55,6 +52,29 @@ class Command(ObjectCommand):
         device.tags.set([Tag.objects.get_or_create(name=name)[0] for name in options["tags"]])
         if problem := _problem(device):
             self.stderr.write(f"no job can run on it yet: {problem}")
+
+    def arguments_of_update(self, parser: CommandParser) -> None:
+        parser.add_argument("hostname", metavar="HOSTNAME")
+        parser.add_argument("--description", metavar="TEXT")
+        parser.add_argument("--worker", metavar="WORKER")
+        parser.add_argument("--health", type=str.upper, choices=[health.name for health in DeviceHealth])
+
+    @transaction.atomic
+    def do_update(self, options: dict[str, Any]) -> None:
+        changes: dict[str, Any] = {}
+        if options["description"] is not None:
+            changes["description"] = options["description"]
+        if options["worker"] is not None:
+            changes["worker_host"] = _worker(options["worker"])
+        if not changes and options["health"] is None:
+            self.complain_of_nothing("--description, --worker or --health")
+        devices = Device.objects.filter(pk=options["hostname"])
+        if not devices.exists():
+            raise CommandError(f"there is no device '{options['hostname']}'")
+        if changes:
+            devices.update(**changes)
+        if options["health"] is not None:
+            set_device_health(program_user(), options["hostname"], DeviceHealth[options["health"]], "command line")
 
     def arguments_of_list(self, parser: CommandParser) -> None:
         parser.add_argument("--state", type=str.upper, choices=[state.name for state in DeviceState])
@@ -93,6 +113,13 @@ class Command(ObjectCommand):
             self.stdout.write(f"{device.pk}: {problem or 'ok'}")
         if problems:
             raise CommandError(f"{problems} of {len(devices)} devices have no usable configuration")
+
+
+def _worker(name: str) -> Worker:
+    worker = Worker.objects.filter(pk=name).first()
+    if worker is None:
+        raise CommandError(f"there is no worker '{name}': add it with 'lava-server manage workers add {name}'")
+    return worker
 
 
 def _problem(device: Device) -> str | None:

@@ -26,13 +26,14 @@ class Command(ObjectCommand):
         if User.objects.filter(username=options["name"]).exists():
             raise CommandError(f"user '{options['name']}' is there already")
         password = options["passwd"] or secrets.token_urlsafe(9)
-        User.objects.create_user(
-            options["name"],
-            options["email"],
-            password,
+        user = User(
+            username=options["name"],
+            email=options["email"],
             is_staff=options["staff"] or options["superuser"],
             is_superuser=options["superuser"],
         )
+        user.set_password(password)
+        self.create(user)
         if not options["passwd"]:
             self.stdout.write(f"Password: {password}")
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import transaction
 from django.db.models import Count
 
 from lava.model.states import WorkerHealth
+from lava.server.actions.healths import program_user, set_worker_health
 from lava.server.management.objects import ObjectCommand
 from lava.server.models import Worker
 
@@ -39,16 +41,25 @@ class Command(ObjectCommand):
     def arguments_of_update(self, parser: CommandParser) -> None:
         parser.add_argument("hostname", metavar="HOSTNAME")
         parser.add_argument("--description", metavar="TEXT")
+        parser.add_argument("--health", type=str.upper, choices=_HEALTHS, help="its devices follow")
         parser.add_argument("--forget-key", action="store_true", help="let the next certificate speak for the worker")
 
+    @transaction.atomic
     def do_update(self, options: dict[str, Any]) -> None:
         changes: dict[str, Any] = {}
         if options["description"] is not None:
             changes["description"] = options["description"]
         if options["forget_key"]:
             changes.update(public_key="", refusal="")
-        if not Worker.objects.filter(pk=options["hostname"]).update(**changes):
+        if not changes and options["health"] is None:
+            self.complain_of_nothing("--description, --health or --forget-key")
+        workers = Worker.objects.filter(pk=options["hostname"])
+        if not workers.exists():
             raise CommandError(f"there is no worker '{options['hostname']}'")
+        if changes:
+            workers.update(**changes)
+        if options["health"] is not None:
+            set_worker_health(program_user(), options["hostname"], WorkerHealth[options["health"]], "command line")
 
     def arguments_of_list(self, parser: CommandParser) -> None:
         parser.add_argument("-a", "--all", action="store_true", help="the retired ones, too")
