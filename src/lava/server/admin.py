@@ -29,6 +29,11 @@ else:
     _ModelAdmin, _TabularInline = admin.ModelAdmin, admin.TabularInline
 
 
+admin.site.site_header = "Administration"
+admin.site.site_title = "Administration"
+admin.site.index_title = "What can be changed"
+
+
 def _actor(request: HttpRequest) -> User:
     assert isinstance(request.user, User)  # noqa: S101 (the admin site lets nobody else in)
     return request.user
@@ -74,6 +79,7 @@ class DeviceAdmin(_HealthAdmin):
     list_filter = ("device_type", "state", "health", "worker_host", "is_synced")
     list_select_related = ("device_type", "worker_host")
     search_fields = ("hostname", "description")
+    ordering = ("hostname",)
     filter_horizontal = ("tags",)
     raw_id_fields = ("physical_owner", "last_health_report_job")
 
@@ -86,6 +92,7 @@ class WorkerAdmin(_HealthAdmin):
     list_display = ("hostname", "state", "health", "last_ping", "version")
     list_filter = ("state", "health")
     search_fields = ("hostname", "description")
+    ordering = ("hostname",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Worker | None = None) -> tuple[str, ...]:
         return ("state", "last_ping", "version", "refusal", *(("hostname",) if obj else ()))

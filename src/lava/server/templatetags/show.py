@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
 from django import template
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -69,6 +70,8 @@ def state(thing: Device | Worker) -> SafeString:
 
 
 @register.simple_tag
-def span_between(start: datetime, end: datetime) -> str:
-    """Return how long it took from one moment to the other."""
-    return duration(end - start)
+def elapsed(job: TestJob) -> str:
+    """Return how long a job ran, or runs; nothing before it starts."""
+    if job.start_time is None:
+        return ""
+    return duration((job.end_time or timezone.now()) - job.start_time)

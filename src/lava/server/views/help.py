@@ -16,7 +16,8 @@ def methods(request: HttpRequest) -> HttpResponse:
     """List the methods of the XML-RPC interface."""
     context = {
         "section": "api",
-        "methods": [METHODS[name] for name in sorted(METHODS)],
+        # Odd parts of the text stand between pairs of back quotes: code.
+        "methods": [(METHODS[name], METHODS[name].help.split("``")) for name in sorted(METHODS)],
         "endpoint": request.build_absolute_uri("/RPC2"),
     }
     return render(request, "lab/api_help.html", context)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from lava.model.faults import SubmissionError
+from lava.model.faults import Fault, SubmissionError
 from lava.server.actions.submit import check_job, submit_job
 
 _PAGE = "lab/submit.html"
@@ -29,7 +31,7 @@ def page(request: HttpRequest) -> HttpResponse:
     try:
         job = submit_job(user, text)
     except SubmissionError as error:
-        context = {"section": "submit", "definition": text, "faults": error.faults}
+        context = {"section": "submit", "definition": text, "faults": _in_order(error.faults)}
         return render(request, _PAGE, context, status=400)
     messages.success(request, f"Job {job.display_id} is submitted.")
     return redirect("job", job_id=job.display_id)
@@ -40,11 +42,17 @@ def _check(request: HttpRequest, user: User, text: str) -> HttpResponse:
     context: dict[str, object] = {"section": "submit", "definition": text}
     status = 200
     try:
-        definition, context["warnings"] = check_job(user, text)
+        definition, warnings = check_job(user, text)
+        context["warnings"] = _in_order(warnings)
         context["accepted"] = definition.job_name
     except SubmissionError as error:
-        context["faults"] = error.faults
+        context["faults"] = _in_order(error.faults)
         status = 400
     if request.headers.get("X-Requested-With") == "check":
         return render(request, "lab/findings.html", context)
     return render(request, _PAGE, context, status=status)
+
+
+def _in_order(faults: Iterable[Fault]) -> list[Fault]:
+    """Return the faults in the order of the text."""
+    return sorted(faults, key=lambda fault: (fault.line, fault.column))

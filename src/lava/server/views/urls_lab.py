@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
 from django.urls import URLPattern, URLResolver, path, reverse_lazy
+from django.views.generic import RedirectView
 
 from . import accounts, device_types, devices, help, home, job_lists, submit, workers
 
@@ -13,6 +15,8 @@ _NAMES = {"alljobs": "jobs", "activejobs": "active-jobs", "running": "running-jo
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.page, name="home"),
     path("scheduler/", home.page, name="status"),
+    # Pages that are not ours, such as the admin site, name no icon.
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}icon.svg")),
     path("robots.txt", help.robots),
     path("api/help/", help.methods, name="api-help"),
     # jobs
