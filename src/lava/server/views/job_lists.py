@@ -23,7 +23,7 @@ from .job_filter import ERRORS, STATUSES, Filter, parse_id
 from .job_rows import ACTIVE, RUNNING, WAITING, for_rows
 
 #: ids that one page of a search looks at
-WINDOW = 50_000
+WINDOW = 20_000
 
 
 @dataclass(frozen=True, slots=True)
