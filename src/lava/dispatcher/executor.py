@@ -4,8 +4,9 @@ Theory of operation.  Every step has a deadline: its own timeout from now, or it
 earlier; the job's own deadline is above all.  A deadline is one ``asyncio.timeout_at`` around the step, so whatever the
 step awaits is cancelled when it comes, and the innermost step that ran out of time is the one that is blamed (its
 deadline lies a little before its parent's).  A step that fails is cleaned up before another attempt; everything is
-cleaned up at the end, under a limit of its own, and ``finalize``, which switches the device off, always runs once the
-job had begun.  Cancelling the task is how a job is cancelled; a second time it abandons the clean-up.
+cleaned up at the end, under a limit of its own, and ``finalize``, which switches the device off, always runs to its end
+once the job had begun.  Cancelling the task is how a job is cancelled; a second time it abandons the clean-up, and only
+a third time the ``finalize`` after it: a device that stays switched on is the last thing to accept.
 
 Source: dispatcher specification 2.5, 4.4-4.7, 5, 6, 9.
 """
@@ -33,6 +34,10 @@ from .plan import Pipeline, Step
 CLEANUP_LIMIT = timedelta(minutes=5)
 #: by so much an inner deadline lies before the outer one, so that the inner step is the one that is blamed
 _INNER_FIRST_SECONDS = 0.02
+#: so many actions look at files, servers and programs at the same time
+_CHECKS_AT_ONCE = 8
+#: the limit around ``finalize`` lies so much above its own, which is the one that is to be blamed
+_FINALIZE_GRACE = timedelta(seconds=1)
 #: errors after which another attempt makes sense
 _RETRIED = (InfrastructureError, JobError, TestError)
 
@@ -66,7 +71,7 @@ class Executor:
         self._pipeline = pipeline
         self._canceled = canceled
         self._finalized = False
-        self._begun = False
+        self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
         self._loop = asyncio.get_running_loop()
 
     async def run(self, *, validate_only: bool) -> Verdict:
@@ -74,21 +79,49 @@ class Executor:
         log = self._job.log
         limit = self._job.definition.timeouts.job.duration
         deadline = self._loop.time() + limit.total_seconds()
-        error: LavaError | None = None
-        try:
-            error = await self._guarded(self._validate, "validate", deadline, limit)
-            if error is None and not validate_only:
-                self._begun = True
-                error = await self._guarded(self._run_pipeline, "job", deadline, limit)
-        finally:
-            log.info("Cleaning after the job")
-            cleanup_error = await self._guarded(
-                self._clean_up, "job-cleanup", self._loop.time() + CLEANUP_LIMIT.total_seconds(), CLEANUP_LIMIT
-            )
+        error = await self._guarded(self._validate, "validate", deadline, limit)
+        if error is None and not validate_only:
+            self._job.begun = True
+            error = await self._guarded(self._run_blocks, "job", deadline, limit)
+            if error is None:
+                error = await self._finalize()
+        log.info("Cleaning after the job")
+        cleanup_error = await self._limited(self._clean_up, "job-cleanup", CLEANUP_LIMIT)
+        if self._job.begun and not self._finalized:
+            await self._finalize()
         return Verdict(error or cleanup_error)
 
+    async def _finalize(self) -> LavaError | None:
+        """Switch the device off.  What fails there is logged and is no error of the job; a cancellation is.
+
+        It gets its own time, however late the job is.  Source: dispatcher specification 4.7, 9.4.
+        """
+
+        async def work(deadline: float) -> None:
+            try:
+                await self._run(self._pipeline.finalize, deadline)
+            except LavaError as error:
+                self._job.log.error(f"finalize failed: {error}")
+            self._finalized = True
+
+        return await self._limited(work, "finalize", self._pipeline.finalize.timeout + _FINALIZE_GRACE)
+
+    async def _limited(self, work: Callable[[float], Awaitable[None]], name: str, limit: timedelta) -> LavaError | None:
+        """Do the work under a limit that starts now; say in the log what ended it."""
+        deadline = self._loop.time() + limit.total_seconds()
+        error = await self._guarded(work, name, deadline, limit, on_timeout=InfrastructureError)
+        if error is not None:
+            self._job.log.error(f"{name}: {error}")
+        return error
+
     async def _guarded(
-        self, work: Callable[[float], Awaitable[None]], name: str, deadline: float, limit: timedelta
+        self,
+        work: Callable[[float], Awaitable[None]],
+        name: str,
+        deadline: float,
+        limit: timedelta,
+        *,
+        on_timeout: type[LavaError] = JobError,
     ) -> LavaError | None:
         """Do the work under its deadline and return the error that ended it, of one of our classes."""
         try:
@@ -97,7 +130,7 @@ class Executor:
         except LavaError as error:
             return error
         except TimeoutError:
-            return JobError(f"{name} timed out after {limit.total_seconds():.0f} seconds")
+            return on_timeout(f"{name} timed out after {limit.total_seconds():.0f} seconds")
         except asyncio.CancelledError:
             return JobCanceled(self._canceled() or "the job was canceled")
         except Exception as error:
@@ -113,27 +146,35 @@ class Executor:
         passed = False
         try:
             steps = [step for step in self._pipeline.walk() if step.action is not None]
-            answers = await asyncio.gather(*(self._check(step, deadline) for step in steps))
-            if faults := [fault for answer in answers for fault in answer]:
+            if faults := await self._faults(steps, deadline):
                 raise JobError(f"Invalid job data: {faults}")
             passed = True
         finally:
             log.info(f"validate duration: {self._loop.time() - started:.02f}")
             log.results({"case": "validate", "definition": "lava", "result": "pass" if passed else "fail"})
 
+    async def _faults(self, steps: list[Step], deadline: float) -> list[str]:
+        """Return everything that the actions find wrong; an error that is not the submitter's stops all of them."""
+        checks = [asyncio.ensure_future(self._check(step, deadline)) for step in steps]
+        try:
+            return [fault for faults in await asyncio.gather(*checks) for fault in faults]
+        finally:
+            for check in checks:
+                check.cancel()
+            await asyncio.gather(*checks, return_exceptions=True)
+
     async def _check(self, step: Step, deadline: float) -> list[str]:
         assert step.action is not None  # noqa: S101 (chosen so by the caller)
         context = StepContext(self._job, step, deadline)
         try:
-            faults = await step.action.check(context)
+            async with self._checks:
+                faults = await step.action.check(context)
         except JobError as error:
             faults = [str(error)]
         return [f"{step.level} {step.name}: {fault}" for fault in faults]
 
-    async def _run_pipeline(self, deadline: float) -> None:
-        for step in self._pipeline.steps:
-            if step is self._pipeline.finalize:
-                self._finalized = True
+    async def _run_blocks(self, deadline: float) -> None:
+        for step in self._pipeline.blocks:
             try:
                 await self._run(step, deadline)
             except TestTimeoutError as error:
@@ -190,6 +231,7 @@ class Executor:
         last: LavaError | None = None
         for attempt in range(1, step.max_retries + 1):
             context.extra["attempts"] = attempt
+            failure: LavaError | None = None
             try:
                 await self._children(step, deadline)
                 if not step.repeat:
@@ -197,11 +239,12 @@ class Executor:
             except TestTimeoutError as error:
                 if step.skip:
                     raise
-                last = TestError(str(error))
+                failure = TestError(str(error))
             except _RETRIED as error:
-                last = error
-            if last is not None:
-                log.error(f"{step.level} {step.name} failed: {attempt} of {step.max_retries} attempts: {last}")
+                failure = error
+            if failure is not None:
+                last = failure
+                log.error(f"{step.level} {step.name} failed: {attempt} of {step.max_retries} attempts: {failure}")
             if attempt == step.max_retries:
                 break
             await self._clean_steps(step.children)
@@ -234,13 +277,6 @@ class Executor:
     async def _clean_up(self, deadline: float) -> None:
         """Undo everything, in pipeline order; the first failure is told at the end, the walk goes on."""
         failures = await self._clean_steps(self._pipeline.steps)
-        if self._begun and not self._finalized:
-            self._finalized = True
-            try:
-                await self._run(self._pipeline.finalize, deadline)
-            except LavaError as error:
-                failures.append(error)
-                self._job.log.error(f"finalize failed: {error}")
         if failures:
             raise InfrastructureError(f"the clean-up of the job failed: {failures[0]}")
 

@@ -41,6 +41,8 @@ class Job:
     output_directory: Path
     #: temporary files, removed at the end
     scratch: Path
+    #: validation is over, the pipeline runs or ran: from here on, what does not happen is worth telling
+    begun: bool = False
     facts: Facts = field(default_factory=Facts)
 
 

@@ -6,7 +6,8 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from io import RawIOBase
+from typing import Any
 
 from lava.model.logline import Level, LogLine, encode, encode_lines
 from lava.spool import LogFile
@@ -26,14 +27,14 @@ class JobLog:
         file: LogFile,
         *,
         secrets: Sequence[str] = (),
-        mirror: BinaryIO | None = None,
+        mirror: RawIOBase | None = None,
         on_failure: Callable[[OSError], None] | None = None,
     ) -> None:
         """Write to ``file``.
 
         Args:
             secrets: values that must not appear; each is replaced by :data:`MASK`.
-            mirror: gets every line, too, without the leading ``- ``.
+            mirror: gets every line, too, without the leading ``- ``; unbuffered, so that nothing is left for the end.
             on_failure: told once when a line cannot be written; what comes later is dropped.
         """
         self._file = file
@@ -41,14 +42,16 @@ class JobLog:
         self.set_secrets(secrets)
         self._mirror = mirror
         self.on_failure = on_failure
-        self._failed = False
+        #: what kept a line from being written; nothing is written after it
+        self.failure: OSError | None = None
         self._signals: deque[tuple[int, str]] | None = None
         #: number of the next line, from 0
         self.line_number = 0
 
     def set_secrets(self, secrets: Sequence[str]) -> None:
-        """Mask these values from now on; the longest first, as one may hold another."""
-        self._secrets = sorted({secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True)
+        """Mask these values from now on, every line of them; the longest first, as one may hold another."""
+        lines = {line.strip() for secret in secrets for line in secret.splitlines()}
+        self._secrets = sorted({line for line in lines if len(line) >= _SHORTEST_SECRET}, key=len, reverse=True)
 
     def debug(self, text: str) -> None:
         self._text(Level.DEBUG, text)
@@ -134,16 +137,20 @@ class JobLog:
                 return value
 
     def _write(self, encoded: bytes, count: int) -> None:
-        if self._failed:
+        if self.failure is not None:
             return
         try:
             self._file.append(encoded)
         except OSError as error:
-            self._failed = True
+            self.failure = error
             if self.on_failure is not None:
                 self.on_failure(error)
             return
         self.line_number += count
         if self._mirror is not None:
-            self._mirror.write(encoded.removeprefix(b"- ").replace(b"\n- ", b"\n"))
-            self._mirror.flush()
+            view = memoryview(encoded.removeprefix(b"- ").replace(b"\n- ", b"\n"))
+            try:
+                while view:
+                    view = view[self._mirror.write(view) or 0 :]
+            except OSError:
+                self._mirror = None  # nobody reads along any more

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
 
 from lava import __version__
@@ -25,7 +26,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     options = argparse.ArgumentParser(prog="lava-run", description="Run one test job on one device.")
     options.add_argument("definition", type=Path, help="job definition (YAML)")
-    options.add_argument("--job-id", required=True, metavar="ID", help="123, or 123.1 for a node of a MultiNode job")
+    options.add_argument(
+        "--job-id", required=True, type=_job_id, metavar="ID", help="123, or 123.1 for a node of a MultiNode job"
+    )
     options.add_argument(
         "--output-dir", type=Path, required=True, metavar="DIR", help="gets log, description and result"
     )
@@ -58,11 +61,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     _set_title(f"lava-run [job: {args.job_id}]")
     try:
         args.output_dir.mkdir(parents=True, exist_ok=True)
+        (args.output_dir / "result.yaml").unlink(missing_ok=True)  # of an earlier run: it must not be taken for ours
         file = LogFile(args.output_dir / "logs.yaml")
     except OSError as error:
         print(f"lava-run: cannot write into {args.output_dir}: {error.strerror}", file=sys.stderr)
         return 1
-    log = JobLog(file, mirror=None if args.quiet else sys.stderr.buffer)
+    log = JobLog(
+        file,
+        mirror=None if args.quiet else FileIO(sys.stderr.fileno(), "wb", closefd=False),
+        on_failure=lambda error: print(
+            f"lava-run: cannot write the log of job {args.job_id}: {error.strerror}", file=sys.stderr
+        ),
+    )
     log.info(f"lava-dispatcher, installed at version: {__version__}")
     try:
         from .run import run  # what takes time to load: people see by now that their job has started
@@ -70,6 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(args, log)
     finally:
         log.close()
+
+
+def _job_id(text: str) -> str:
+    """Return the id; it names directories, which are emptied."""
+    if "/" in text or text in ("", ".", ".."):
+        raise argparse.ArgumentTypeError(f"'{text}' is no id of a job")
+    return text
 
 
 def _set_title(title: str) -> None:

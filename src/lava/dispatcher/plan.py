@@ -62,6 +62,11 @@ class Pipeline:
     steps: tuple[Step, ...]
 
     @property
+    def blocks(self) -> tuple[Step, ...]:
+        """The steps of the job's blocks."""
+        return self.steps[:-1]
+
+    @property
     def finalize(self) -> Step:
         """The last step: power off, read what is left, close."""
         return self.steps[-1]
@@ -267,15 +272,19 @@ def _duration(timeout: Any) -> timedelta | None:
 
 
 def _check_needs(pipeline: Pipeline) -> None:
+    """Refuse a pipeline in which an action reads a fact that nothing before it provides."""
     provided: dict[str, set[type]] = {}
+    faults: list[str] = []
     for step in pipeline.walk():
         if step.action is None:
             continue
         here = provided.setdefault(step.namespace, set())
-        for need in step.action.needs:
-            if need not in here:
-                raise JobError(
-                    f"{step.level} {step.name}: needs {need.__name__}, which no earlier action in namespace "
-                    f"'{step.namespace}' provides; is a deploy or boot block missing before it?"
-                )
+        faults += [
+            f"{step.level} {step.name}: needs {need.__name__}, which no earlier action in namespace "
+            f"'{step.namespace}' provides; is a deploy or boot block missing before it?"
+            for need in step.action.needs
+            if need not in here
+        ]
         here.update(step.action.provides)
+    if faults:
+        raise JobError("\n".join(faults))

@@ -31,11 +31,14 @@ def run(args: argparse.Namespace, log: JobLog) -> int:
     scratch: Path | None = None
     try:
         definition = read_definition(args.definition)
+        log.set_secrets([str(value) for value in definition.secrets.values() if isinstance(value, str | int)])
         device = read_device(args.device)
         configuration = load_dispatcher_configuration(args.dispatcher)
         environment = load_environment(args.env_dut)
         pipeline = plan_job(definition, device, job_id=args.job_id)
-        _write_yaml(args.output_dir / "description.yaml", pipeline.description())
+        _write_description(args.output_dir / "description.yaml", pipeline)
+        if log.failure is not None:
+            raise InfrastructureError(_unwritable(log.failure))
         scratch = _make_scratch(configuration, args.job_id, args.output_dir)
     except LavaError as error:
         log.results({"case": "validate", "definition": "lava", "result": "fail"})
@@ -43,7 +46,6 @@ def run(args: argparse.Namespace, log: JobLog) -> int:
     except Exception as error:
         log.traceback(error)
         return _finish(args.output_dir, log, Verdict(LavaBug(f"{type(error).__name__}: {error}")))
-    log.set_secrets([str(value) for value in definition.secrets.values() if isinstance(value, str | int)])
     job = Job(
         args.job_id, definition, device, configuration, environment, log, args.output_dir.resolve(), scratch.resolve()
     )
@@ -64,20 +66,31 @@ async def _execute(job: Job, pipeline: Pipeline, *, validate_only: bool) -> Verd
         reasons.append(reason)
         task.cancel()
 
+    tell = job.log.on_failure
+
     def log_failed(error: OSError) -> None:
-        print(f"lava-run: cannot write the log of job {job.id}: {error.strerror}", file=sys.stderr)
-        loop.call_soon_threadsafe(cancel, f"the worker cannot write the job's log: {error.strerror}")
+        if tell is not None:
+            tell(error)
+        loop.call_soon(cancel, _unwritable(error))
 
     job.log.on_failure = log_failed
     for number, reason in CANCEL_REASONS.items():
         loop.add_signal_handler(number, cancel, reason)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, CANCEL_REASONS)
-    verdict = await Executor(job, pipeline, canceled=lambda: reasons[0] if reasons else None).run(
-        validate_only=validate_only
-    )
-    if isinstance(verdict.error, JobCanceled) and reasons and reasons[0].startswith("the worker cannot"):
-        return Verdict(InfrastructureError(reasons[0]))
+    try:
+        verdict = await Executor(job, pipeline, canceled=lambda: reasons[0] if reasons else None).run(
+            validate_only=validate_only
+        )
+    finally:
+        # From here on the verdict stands: no signal may keep it from being written.
+        signal.pthread_sigmask(signal.SIG_BLOCK, CANCEL_REASONS)
+    if isinstance(verdict.error, JobCanceled) and job.log.failure is not None:
+        return Verdict(InfrastructureError(_unwritable(job.log.failure)))
     return verdict
+
+
+def _unwritable(error: OSError) -> str:
+    return f"the worker cannot write the job's log: {error.strerror}; is its disk full?"
 
 
 def read_definition(path: Path) -> JobDefinition:
@@ -132,6 +145,13 @@ def _make_scratch(configuration: DispatcherConfiguration, job_id: str, output: P
             "set dispatcher_download_dir in the worker's dispatcher.yaml"
         ) from error
     return scratch
+
+
+def _write_description(path: Path, pipeline: Pipeline) -> None:
+    try:
+        _write_yaml(path, pipeline.description())
+    except OSError as error:
+        raise InfrastructureError(f"cannot write {path}: {error.strerror}; is the worker's disk full?") from error
 
 
 def _finish(output: Path, log: JobLog, verdict: Verdict) -> int:

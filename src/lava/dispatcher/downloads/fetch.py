@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import lzma
 import shutil
 import tarfile
-import threading
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -15,8 +17,9 @@ from urllib.parse import unquote, urlsplit
 from lava.model.errors import InfrastructureError, JobError
 from lava.model.job import Download
 
-from .sources import Stream, open_source
-from .unpack import open_sink
+from .background import Abort, in_background
+from .sources import open_source
+from .unpack import Sink, open_sink
 
 _BLOCK = 1 << 17
 _PROGRESS_BYTES = 25_000_000
@@ -34,8 +37,10 @@ class Downloaded:
 
 def file_name(url: str, *, decompressed: bool) -> str:
     """Return the name of the local file: the last part of the address, without its last suffix when decompressed."""
-    name = unquote(urlsplit(url).path).rsplit("/", 1)[-1] or "file"
-    return name.rpartition(".")[0] or name if decompressed else name
+    name = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
+    if decompressed:
+        name = name.rpartition(".")[0] or name
+    return name if name.strip(".") and "\0" not in name else "file"
 
 
 async def fetch(
@@ -63,14 +68,10 @@ async def fetch(
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / file_name(url, decompressed=compression is not None and compression != "zip")
     transfer = _Transfer(resource, url, target, compression, asyncio.get_running_loop(), say)
-    try:
-        done = await asyncio.to_thread(transfer.run, downloads)
-    except asyncio.CancelledError:
-        transfer.abort()
-        raise
+    done = await in_background(lambda abort: transfer.run(downloads, abort))
     if resource.archive == "tar":
         tree = directory / f"{target.name}.d"
-        await asyncio.to_thread(_extract, target, tree)
+        await in_background(lambda abort: _extract(target, tree, abort))
         return Downloaded(tree, done.size, done.sha256)
     return done
 
@@ -93,45 +94,35 @@ class _Transfer:
         self._compression = compression
         self._loop = loop
         self._say = say
-        self._stream: Stream | None = None
-        self._aborted = threading.Event()
 
-    def abort(self) -> None:
-        """Stop as soon as possible; called from the event loop."""
-        self._aborted.set()
-        if self._stream is not None:
-            self._stream.abort()
-
-    def run(self, downloads: Path) -> Downloaded:
+    def run(self, downloads: Path, abort: Abort) -> Downloaded:
         wanted = self._resource.checksums
         digests = {name: hashlib.new(name) for name in {*wanted, "sha256"}}
-        received = 0
-        stream = self._stream = open_source(self._url, self._resource.headers, downloads)
+        stream = open_source(self._url, self._resource.headers, downloads, abort)
         try:
-            with self._target.open("wb") as file:
-                sink = open_sink(file, self._compression)
-                next_report = _PROGRESS_BYTES if stream.size is None else max(stream.size // 20, 1 << 20)
-                step = next_report
+            with self._target.open("wb") as file, closing(open_sink(file, self._compression)) as sink:
+                decoding = _Decoding(sink)
+                received = 0
+                next_report = step = _PROGRESS_BYTES if stream.size is None else max(stream.size // 20, 1 << 20)
                 while block := stream.read(_BLOCK):
-                    if self._aborted.is_set():
-                        break
+                    abort.check()
                     received += len(block)
                     for digest in digests.values():
                         digest.update(block)
-                    sink.write(block)
+                    decoding.write(block)
                     if received >= next_report:
                         self._report(received, stream.size)
                         next_report += step
+                abort.check()
                 self._check_size(received, stream.size)
-                # A wrong checksum says more than the decoder's complaint about the same bytes.
                 self._check(wanted, {name: digest.hexdigest() for name, digest in digests.items()})
-                sink.finish()
+                decoding.finish()
         except OSError as error:
             raise InfrastructureError(f"cannot write {self._target}: {error.strerror or error}") from error
         except JobError as error:
             raise JobError(f"{self._url}: {error}") from error
         finally:
-            stream.abort()
+            stream.close()
         return Downloaded(self._target, received, digests["sha256"].hexdigest())
 
     def _report(self, received: int, size: int | None) -> None:
@@ -143,7 +134,7 @@ class _Transfer:
         self._loop.call_soon_threadsafe(self._say, text)
 
     def _check_size(self, received: int, size: int | None) -> None:
-        if size is not None and received != size and not self._aborted.is_set():
+        if size is not None and received != size:
             raise InfrastructureError(f"{self._url}: it ended after {received} of {size} bytes")
 
     def _check(self, wanted: dict[str, str], found: dict[str, str]) -> None:
@@ -152,12 +143,40 @@ class _Transfer:
                 raise JobError(f"{name}sum does not match: the job says {digest}, the file has {found[name]}")
 
 
-def _extract(archive: Path, directory: Path) -> None:
+class _Decoding:
+    """Keeps a complaint of the decoder until the checksums are known: a wrong one says more about the same bytes."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._error: JobError | None = None
+
+    def write(self, block: bytes) -> None:
+        if self._error is None:
+            try:
+                self._sink.write(block)
+            except JobError as error:
+                self._error = error
+
+    def finish(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self._sink.finish()
+
+
+def _extract(archive: Path, directory: Path, abort: Abort) -> None:
     try:
         with tarfile.open(archive) as tar:
-            tar.extractall(directory, filter="tar")
-    except (tarfile.TarError, EOFError) as error:
+            tar.extractall(directory, members=_until(abort, tar), filter="tar")
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise JobError(f"{archive.name}: cannot be unpacked as 'archive: tar': {error}") from error
     except OSError as error:
         shutil.rmtree(directory, ignore_errors=True)
+        if error.errno is None:  # the decoders' own
+            raise JobError(f"{archive.name}: cannot be unpacked as 'archive: tar': {error}") from error
         raise InfrastructureError(f"cannot unpack {archive.name}: {error.strerror}") from error
+
+
+def _until(abort: Abort, members: Iterable[tarfile.TarInfo]) -> Iterator[tarfile.TarInfo]:
+    for member in members:
+        abort.check()
+        yield member

@@ -6,13 +6,14 @@ import http.client
 import os
 import re
 import ssl
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from lava.model.errors import InfrastructureError, JobError
+
+from .background import Abort, in_background
 
 REQUEST_SECONDS = 60.0
 _REDIRECTS = 10
@@ -20,6 +21,10 @@ _RETRIES = 9
 #: answers after which the server is asked again
 RETRIED_STATUSES = frozenset({408, 413, 420, 425, 429, 430, 500, 502, 503, 504, 507, 509, 529, 598})
 SCHEMES = ("http", "https", "file", "downloads")
+#: pauses between two questions grow up to this
+_LONGEST_PAUSE_SECONDS = 3.0
+#: what stays as it is in the path of a request: all but blanks, controls and what is not ASCII
+_IN_PATH = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_]+)\}")
 
 
@@ -31,8 +36,7 @@ class Stream(Protocol):
 
     def read(self, size: int) -> bytes: ...
 
-    def abort(self) -> None:
-        """Make a read that is under way in another thread return or fail."""
+    def close(self) -> None: ...
 
 
 class FileStream:
@@ -46,19 +50,22 @@ class FileStream:
         self.size: int | None = os.fstat(self._file.fileno()).st_size
 
     def read(self, size: int) -> bytes:
-        return self._file.read(size)
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            raise InfrastructureError(f"cannot read {self._file.name}: {error.strerror}") from error
 
-    def abort(self) -> None:
+    def close(self) -> None:
         self._file.close()
 
 
 class HttpStream:
     """The body of an answer."""
 
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        self._connection, self._response = _open(url, "GET", headers)
+    def __init__(self, url: str, headers: Mapping[str, str], abort: Abort) -> None:
+        self._connection, self._response = _open(url, "GET", headers, abort)
         if self._response.status != 200:
-            self.abort()
+            self.close()
             raise InfrastructureError(f"{url}: the server answered {self._response.status} {self._response.reason}")
         length = self._response.getheader("Content-Length")
         self.size: int | None = int(length) if length and length.isdigit() else None
@@ -71,7 +78,8 @@ class HttpStream:
         except (OSError, http.client.HTTPException) as error:
             raise InfrastructureError(f"the download broke off: {error}") from error
 
-    def abort(self) -> None:
+    def close(self) -> None:
+        self._response.close()
         self._connection.close()
 
 
@@ -100,14 +108,23 @@ def scheme_of(url: str) -> str:
 
 
 def local_path(url: str, downloads: Path) -> Path:
-    """Return the file behind a ``file:`` or ``downloads:`` address."""
+    """Return the file behind a ``file:`` or ``downloads:`` address.
+
+    Raises:
+        JobError: it would lie outside of the directory of downloads, or can be no path at all.
+    """
     parts = urlsplit(url)
+    if "\0" in unquote(url):
+        raise JobError(f"'{url}': no path can hold a zero byte")
     if parts.scheme == "file":
         return Path(unquote(f"{parts.netloc if parts.netloc != 'localhost' else ''}{parts.path}"))
-    return downloads / unquote(f"{parts.netloc}{parts.path}")
+    path = downloads / unquote(f"{parts.netloc}{parts.path}")
+    if ".." in path.parts:
+        raise JobError(f"'{url}': '..' leads out of the downloads")
+    return path
 
 
-def open_source(url: str, headers: Mapping[str, str], downloads: Path) -> Stream:
+def open_source(url: str, headers: Mapping[str, str], downloads: Path, abort: Abort) -> Stream:
     """Start to read what is behind the address.
 
     Raises:
@@ -116,7 +133,7 @@ def open_source(url: str, headers: Mapping[str, str], downloads: Path) -> Stream
     """
     match scheme_of(url):
         case "http" | "https":
-            return HttpStream(url, headers)
+            return HttpStream(url, headers, abort)
         case "downloads":
             path = local_path(url, downloads)
             if not path.is_file():
@@ -127,32 +144,43 @@ def open_source(url: str, headers: Mapping[str, str], downloads: Path) -> Stream
             return FileStream(local_path(url, downloads))
 
 
-def check_source(url: str, headers: Mapping[str, str]) -> int | None:
-    """Return the size of what is behind the address, or None if the server does not tell; blocks.
+async def check_source(url: str, headers: Mapping[str, str]) -> int | None:
+    """Return the size of what is behind the address, or None if the server does not tell.
 
     Raises:
         JobError: it is not there.
     """
-    scheme = scheme_of(url)
-    if scheme == "downloads":  # made by an earlier action
-        return None
-    if scheme == "file":
-        path = local_path(url, Path())
-        try:
-            if not path.is_file():
-                raise JobError(
-                    f"{url}: {'this is no file' if path.exists() else 'there is no such file'} on the worker"
-                )
-            return path.stat().st_size
-        except OSError as error:
-            raise JobError(f"{url}: cannot be read on the worker: {error.strerror}") from error
-    status, reason, length = 0, "", None
+    match scheme_of(url):
+        case "downloads":  # made by an earlier action
+            local_path(url, Path())
+            return None
+        case "file":
+            return _file_size(url)
+        case _:
+            return await in_background(lambda abort: _http_size(url, headers, abort))
+
+
+def _file_size(url: str) -> int:
+    path = local_path(url, Path())
+    try:
+        if not path.is_file():
+            raise JobError(f"{url}: {'this is no file' if path.exists() else 'there is no such file'} on the worker")
+        if not os.access(path, os.R_OK):
+            raise JobError(f"{url}: the worker's user may not read it")
+        return path.stat().st_size
+    except OSError as error:
+        raise JobError(f"{url}: cannot be read on the worker: {error.strerror}") from error
+
+
+def _http_size(url: str, headers: Mapping[str, str], abort: Abort) -> int | None:
+    status, reason = 0, ""
     for method in ("HEAD", "GET"):
         try:
-            connection, response = _open(url, method, {**headers, "Accept-Encoding": ""})
+            connection, response = _open(url, method, {**headers, "Accept-Encoding": ""}, abort)
         except InfrastructureError as error:
             raise JobError(str(error)) from error
         status, reason, length = response.status, response.reason, response.getheader("Content-Length")
+        response.close()
         connection.close()
         if status == 200:
             return int(length) if length and length.isdigit() else None
@@ -160,46 +188,75 @@ def check_source(url: str, headers: Mapping[str, str]) -> int | None:
 
 
 def _open(
-    url: str, method: str, headers: Mapping[str, str]
+    url: str, method: str, headers: Mapping[str, str], abort: Abort
 ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
     """Send a request, follow redirects, ask again when the server is only busy."""
     tries = 0
     redirects = 0
     while True:
+        abort.check()
         try:
-            connection, response = _request(url, method, headers)
+            connection, response = _request(url, method, headers, abort)
         except (OSError, http.client.HTTPException) as error:
             tries += 1
             if tries > _RETRIES or isinstance(error, ssl.SSLCertVerificationError):
-                raise InfrastructureError(f"{url}: {error}") from error
-            time.sleep(0.1 * 2 ** (tries - 1) if tries < 6 else 3.0)
+                raise InfrastructureError(f"{url}: {_reason(error)}") from error
+            abort.pause(_growing(tries))
             continue
         location = response.getheader("Location")
         if response.status in (301, 302, 303, 307, 308) and location:
+            response.close()
             connection.close()
             redirects += 1
             if redirects > _REDIRECTS:
                 raise InfrastructureError(f"{url}: too many redirects")
-            url = urljoin(url, location)
+            target = urljoin(url, location)
+            if urlsplit(target).scheme not in ("http", "https"):
+                raise JobError(f"'{url}': the server redirects to '{target}', which is no address of a web server")
+            if urlsplit(target).netloc != urlsplit(url).netloc:
+                headers = {name: value for name, value in headers.items() if name.lower() == "accept-encoding"}
+            url = target
             continue
         if response.status in RETRIED_STATUSES and tries < _RETRIES:
             tries += 1
+            response.close()
             connection.close()
-            time.sleep(min(0.1 * 2 ** (tries - 1), 3.0))
+            abort.pause(_growing(tries))
             continue
         return connection, response
 
 
+def _growing(tries: int) -> float:
+    return min(0.1 * 2.0 ** (tries - 1), _LONGEST_PAUSE_SECONDS)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
 def _request(
-    url: str, method: str, headers: Mapping[str, str]
+    url: str, method: str, headers: Mapping[str, str], abort: Abort
 ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
     parts = urlsplit(url)
-    if not parts.hostname:
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise JobError(f"'{url}': {error}") from error
+    if not host:
         raise JobError(f"'{url}': no host is named")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=REQUEST_SECONDS)
     try:
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection = kind(host, port, timeout=REQUEST_SECONDS)
+        path = quote(parts.path or "/", safe=_IN_PATH) + (
+            f"?{quote(parts.query, safe=_IN_PATH)}" if parts.query else ""
+        )
+    except http.client.InvalidURL as error:
+        raise JobError(f"'{url}': {error}") from error
+    try:
+        connection.connect()
+        abort.watch(connection.sock)
         connection.request(method, path, headers=dict(headers))
         return connection, connection.getresponse()
     except BaseException:

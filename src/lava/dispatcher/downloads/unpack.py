@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
+import errno
 import lzma
+import os
 import shutil
 import subprocess
 import zlib
@@ -14,6 +17,8 @@ from lava.model.errors import InfrastructureError, JobError
 
 #: bytes that are decoded at a time
 _LARGEST_BLOCK = 256 * 1024
+#: what a program says when the trouble is not with what it reads
+_DISK_TROUBLE = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
 
 
 class Sink(Protocol):
@@ -28,6 +33,9 @@ class Sink(Protocol):
             JobError: what came was no whole stream.
         """
 
+    def close(self) -> None:
+        """Let go of what is held, finished or not."""
+
 
 class Plain:
     """Writes what comes."""
@@ -40,6 +48,9 @@ class Plain:
 
     def finish(self) -> None:
         """Nothing to check."""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class _Decoder(Protocol):
@@ -110,10 +121,11 @@ class Decompressing:
         if not self._any or not self._decoder.eof:
             raise self._wrong("it ends too early")
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def _wrong(self, reason: str) -> JobError:
-        return JobError(
-            f"cannot decompress it as '{self._compression}': {reason}; is 'compression' right, and the file whole?"
-        )
+        return _wrong(self._compression, reason)
 
 
 class Zstandard:
@@ -123,24 +135,44 @@ class Zstandard:
         program = shutil.which("zstd")
         if program is None:
             raise InfrastructureError("'zstd' is not installed on the worker: it decompresses 'compression: zstd'")
-        self._process = subprocess.Popen([program, "-d", "-c", "-q"], stdin=subprocess.PIPE, stdout=file)
+        self._process = subprocess.Popen(
+            [program, "-d", "-c", "-q"], stdin=subprocess.PIPE, stdout=file, stderr=subprocess.PIPE
+        )
 
     def write(self, data: bytes) -> None:
         assert self._process.stdin is not None  # noqa: S101 (asked for with PIPE)
         try:
             self._process.stdin.write(data)
         except BrokenPipeError as error:
-            self._process.wait()
-            raise JobError("cannot decompress it as 'zstd'; is 'compression' right, and the file whole?") from error
+            raise self._failed() from error
 
     def finish(self) -> None:
         assert self._process.stdin is not None  # noqa: S101 (asked for with PIPE)
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
-        except BrokenPipeError:
-            pass
         if self._process.wait() != 0:
-            raise JobError("cannot decompress it as 'zstd'; is 'compression' right, and the file whole?")
+            raise self._failed()
+
+    def close(self) -> None:
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stderr):
+            assert pipe is not None  # noqa: S101 (asked for with PIPE)
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        self._process.wait()
+
+    def _failed(self) -> Exception:
+        assert self._process.stderr is not None  # noqa: S101 (asked for with PIPE)
+        said = self._process.stderr.read().decode("utf-8", "replace").strip()
+        if reason := next((reason for reason in _DISK_TROUBLE if reason in said), None):
+            return OSError(reason)
+        return _wrong("zstd", said.rpartition(" : ")[2] or said)
+
+
+def _wrong(compression: str, reason: str) -> JobError:
+    return JobError(
+        f"cannot decompress it as '{compression}': {reason.rstrip('. ')}; is 'compression' right, and the file whole?"
+    )
 
 
 def open_sink(file: BinaryIO, compression: str | None) -> Sink:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,7 +68,7 @@ class DownloadAction(Action):
         self._file: Path | None = None
 
     async def check(self, job: StepContext) -> list[str]:
-        await asyncio.to_thread(check_source, self._address(job), self._resource.headers)
+        await check_source(self._address(job), self._resource.headers)
         return []
 
     async def run(self, job: StepContext) -> None:

@@ -166,7 +166,7 @@ class FetchUrl(FetchDefinition):
     async def check(self, job: StepContext) -> list[str]:
         inside(Path("/"), self.definition.path)
         address = resolve_url(self.url, job.device.get("static_info"))
-        await asyncio.to_thread(check_source, address, self.definition.headers)
+        await check_source(address, self.definition.headers)
         return []
 
     async def _fetch(self, job: StepContext, directory: Path) -> str | None:
