@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Final
 #: understood by both sides; the other side's may be one lower
 PROTOCOL = 1
 LARGEST_HEADER = 64 * 1024
-#: a body is a chunk of a log, or a file of a job
-LARGEST_BODY = 16 * 1024 * 1024
+#: a body is a chunk of a log, or a file of a job: more than the server takes as a definition
+LARGEST_BODY = 24 * 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _JOB = re.compile(r"[0-9]{1,18}(\.[0-9]{1,6})?")
 #: names that are no slave's
@@ -85,6 +85,7 @@ class Ping(Message):
     tag = "PING"
     version: str
     epoch: str
+    protocol: int = PROTOCOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +250,13 @@ def _build(kind: type[Message], header: Mapping[str, Any], bodies: list[bytes]) 
             raise WireError(f"{kind.tag}: '{entry.name}' is negative")
         if entry.name == "job" and not _JOB.fullmatch(value):
             raise WireError(f"{kind.tag}: {value[:40]!r} is no id of a job")
-        values[entry.name] = value.replace("\0", "") if isinstance(value, str) else value
+        values[entry.name] = _storable(value) if isinstance(value, str) else value
     return kind(**values)
+
+
+def _storable(text: str) -> str:
+    """Return the text as files and databases take it: JSON also carries NUL and halves of characters."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def _is_a(kind: str, value: object) -> bool:

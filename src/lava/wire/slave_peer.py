@@ -105,7 +105,7 @@ class SlavePeer:
             return messages, commands
         if now - max(self._heard, self._pinged) >= self._ping_seconds:
             self._pinged = now
-            messages.append(Ping(self.version, self.epoch))
+            messages.append(Ping(self.version, self.epoch, PROTOCOL))
         for job, (end, sent) in self._ends.items():
             if now - sent >= END_SECONDS:
                 self._ends[job] = (end, now)
