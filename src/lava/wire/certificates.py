@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-_KEY = re.compile(r"""^\s*(public|secret)-key\s*=\s*["']?([^"'\s]{40})["']?\s*$""", re.MULTILINE)
+#: 32 bytes in the alphabet of Z85 (ZeroMQ RFC 32)
+_KEY = re.compile(
+    r"""^\s*(public|secret)-key\s*=\s*["']?([0-9A-Za-z.:+=^!/*?&<>()\[\]{}@%$#-]{40})["']?\s*$""", re.MULTILINE
+)
 
 
 class CertificateError(Exception):
@@ -31,7 +34,8 @@ def load_certificate(path: Path, *, secret: bool) -> Certificate:
         secret: the secret half is needed.
 
     Raises:
-        CertificateError: it cannot be read, or has not what is needed, or others can read a secret.
+        CertificateError: it cannot be read, or has not what is needed, or others can read a secret, or the two keys
+            are not a pair.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -47,7 +51,18 @@ def load_certificate(path: Path, *, secret: bool) -> Certificate:
         raise CertificateError(f"{path} has only the public key; name the file that ends in .key_secret")
     if secret and mode & 0o077:
         raise CertificateError(f"others can read the secret key {path}: run 'chmod 600 {path}'")
+    if secret and _public_of(keys["secret"]) != keys["public"]:
+        raise CertificateError(f"the public-key and the secret-key in {path} do not belong together")
     return Certificate(keys["public"], keys.get("secret"))
+
+
+def _public_of(secret: bytes) -> bytes | None:
+    import zmq
+
+    try:
+        return bytes(zmq.curve_public(secret))
+    except zmq.ZMQError:  # five characters of the alphabet may still be more than four bytes hold
+        return None
 
 
 def create_certificate(directory: Path, name: str) -> tuple[Path, Path]:
@@ -59,17 +74,12 @@ def create_certificate(directory: Path, name: str) -> tuple[Path, Path]:
     import zmq
 
     public, secret = zmq.curve_keypair()
-    now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    public_line = f'    public-key = "{public.decode()}"\n'
-    secret_line = f'    secret-key = "{secret.decode()}"\n'
-    public_text = f"#   Public CURVE certificate, made {now}: may be given away.\n\nmetadata\ncurve\n{public_line}"
-    secret_text = f"#   SECRET CURVE certificate, made {now}: keep it.\n\nmetadata\ncurve\n{public_line}{secret_line}"
     public_path, secret_path = directory / f"{name}.key", directory / f"{name}.key_secret"
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o755)
-        _write_new(secret_path, secret_text, 0o600)
+        _write_new(secret_path, _text("SECRET CURVE certificate: keep it", public, secret), 0o600)
         try:
-            _write_new(public_path, public_text, 0o644)
+            _write_public(public_path, public)
         except OSError:
             secret_path.unlink()
             raise
@@ -79,11 +89,21 @@ def create_certificate(directory: Path, name: str) -> tuple[Path, Path]:
 
 
 def ensure_certificate(directory: Path, name: str) -> tuple[Path, Path]:
-    """Return the public and the secret file of that name; they are made if they are not there."""
-    with contextlib.suppress(CertificateError):
-        load_certificate(directory / f"{name}.key_secret", secret=True)
-        return directory / f"{name}.key", directory / f"{name}.key_secret"
-    return create_certificate(directory, name)
+    """Return the public and the secret file of that name; they are made if they are not there.
+
+    Raises:
+        CertificateError: they cannot be made, or those that are there are no use.
+    """
+    public_path, secret_path = directory / f"{name}.key", directory / f"{name}.key_secret"
+    if not secret_path.exists():
+        return create_certificate(directory, name)
+    certificate = load_certificate(secret_path, secret=True)
+    if not public_path.exists():
+        try:
+            _write_public(public_path, certificate.public)
+        except OSError as error:
+            raise CertificateError(f"cannot write {public_path}: {error.strerror}") from error
+    return public_path, secret_path
 
 
 def load_public_keys(directory: Path) -> dict[bytes, str]:
@@ -93,16 +113,33 @@ def load_public_keys(directory: Path) -> dict[bytes, str]:
         CertificateError: it is no directory.
     """
     try:
-        paths = sorted(directory.glob("*.key"))
-        if not directory.is_dir():
-            raise CertificateError(f"{directory} is no directory of the slaves' public keys")
+        paths = sorted(path for path in directory.iterdir() if path.suffix == ".key")
+    except NotADirectoryError as error:
+        raise CertificateError(f"{directory} is no directory of the slaves' public keys") from error
     except OSError as error:
-        raise CertificateError(f"cannot read {directory}: {error.strerror}") from error
+        raise CertificateError(f"cannot read the slaves' public keys in {directory}: {error.strerror}") from error
     keys: dict[bytes, str] = {}
     for path in paths:
         with contextlib.suppress(CertificateError):
             keys[load_certificate(path, secret=False).public] = path.stem
     return keys
+
+
+def _text(title: str, public: bytes, secret: bytes | None = None) -> str:
+    lines = [
+        f"#   {title}.  Made {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC.",
+        "",
+        "metadata",
+        "curve",
+        f'    public-key = "{public.decode()}"',
+    ]
+    if secret is not None:
+        lines.append(f'    secret-key = "{secret.decode()}"')
+    return "\n".join(lines) + "\n"
+
+
+def _write_public(path: Path, public: bytes) -> None:
+    _write_new(path, _text("Public CURVE certificate: may be given away", public), 0o644)
 
 
 def _write_new(path: Path, text: str, mode: int) -> None:
