@@ -86,10 +86,13 @@ async def run_command(
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:
+    """Return the next line, in pieces when it is longer than the reader's limit; nothing at the end."""
     try:
-        return await stream.readline()
-    except ValueError:  # longer than the reader's limit: take it in pieces
-        return await stream.read(1 << 16)
+        return await stream.readuntil(b"\n")
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+    except asyncio.LimitOverrunError as error:
+        return await stream.readexactly(error.consumed)
 
 
 def _words(command: str | Sequence[str]) -> list[str]:

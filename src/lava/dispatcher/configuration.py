@@ -67,10 +67,12 @@ def load_dispatcher_configuration(path: Path | None) -> DispatcherConfiguration:
     """Read ``dispatcher.yaml``; a missing or empty file has no settings.
 
     Raises:
-        ConfigurationError: it cannot be read, or is no YAML.
+        ConfigurationError: it cannot be read, is no YAML, or has another shape.
     """
-    loaded = _load(path)
-    return DispatcherConfiguration(loaded if isinstance(loaded, dict) else {})
+    loaded = _load(path) or {}
+    if not isinstance(loaded, dict):
+        raise ConfigurationError(f"{path}: must be a mapping of settings, not {describe(loaded)}")
+    return DispatcherConfiguration(loaded)
 
 
 def load_environment(path: Path | None) -> Environment:
