@@ -52,19 +52,7 @@ async def run_command(
     shown = shlex.join(words)
     if not quiet:
         log.debug(f"calling: {shown}")
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=environment,
-            cwd=directory,
-            start_new_session=True,
-        )
-    except OSError as error:
-        reason = "it is not installed on the worker" if isinstance(error, FileNotFoundError) else error.strerror
-        raise InfrastructureError(f"cannot run '{words[0]}': {reason}") from error
+    process = await _start(words, environment, directory)
     output: list[str] = []
     try:
         assert process.stdout is not None  # noqa: S101 (asked for with PIPE)
@@ -75,14 +63,45 @@ async def run_command(
                 log.lines(Level.DEBUG, [f">> {text}"])
         status = await process.wait()
     finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        if process.returncode is None:
-            await process.wait()
+        await _kill(process)
     if check and status:
         last = next((line for line in reversed(output) if line.strip()), "no output")
         raise InfrastructureError(f"'{shown}' ended with status {status}: {last}")
     return Completed(status, "\n".join(output))
+
+
+async def _start(
+    words: list[str], environment: Mapping[str, str] | None, directory: Path | None
+) -> asyncio.subprocess.Process:
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment,
+            cwd=directory,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # The program may run already, and may have started others: those the event loop would leave behind.
+        with contextlib.suppress(OSError):
+            await _kill(await starting)
+        raise
+    except OSError as error:
+        reason = "it is not installed on the worker" if isinstance(error, FileNotFoundError) else error.strerror
+        raise InfrastructureError(f"cannot run '{words[0]}': {reason}") from error
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """End the program and everything that it started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode is None:
+        await process.wait()
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:
