@@ -5,39 +5,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import zmq.asyncio
 
 from lava import __version__
-from lava.spool import read_lines
 from lava.wire.certificates import Certificate
-from lava.wire.log_sender import CHUNK_BYTES, LogSender
-from lava.wire.messages import Ack, End, Gone, Log, Message, StartOk, WireError
-from lava.wire.slave_peer import (
-    CancelJob,
-    Command,
-    Connected,
-    ForgetJob,
-    Lost,
-    Rejected,
-    ReportJob,
-    SlavePeer,
-    StartJob,
-)
+from lava.wire.messages import Ack, End, Gone, Message, WireError
+from lava.wire.slave_peer import SlavePeer
 from lava.wire.sockets import DialingSocket
 
+from .control import Control
+from .forwarder import Forwarder
 from .jobs import Jobs
 from .journal import Journal
+from .processes import LAVA_RUN, JobProcesses
 
 _log = logging.getLogger("lava-slave")
 
 TICK_SECONDS = 0.5
-#: how often logs are looked at: while something comes, and while nothing does
+#: how often logs are looked at: while there are any, and while there are none
 BUSY_SECONDS = 0.02
 IDLE_SECONDS = 0.1
 STOP_JOBS_SECONDS = 20.0
+#: when it stops its jobs, the slave waits so long for the master to have everything
+LAST_WORDS_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +45,7 @@ class Configuration:
     own: Certificate | None = None
     master_key: Certificate | None = None
     stop_jobs_on_exit: bool = False
+    lava_run: Sequence[str] = LAVA_RUN
 
 
 class Slave:
@@ -58,14 +53,18 @@ class Slave:
 
     def __init__(self, configuration: Configuration, journal: Journal) -> None:
         self._configuration = configuration
-        self._context = zmq.asyncio.Context()
-        self._control = self._dial(configuration.master)
-        self._logs = self._dial(configuration.logger)
-        self._peer = SlavePeer(__version__, f"{os.getpid()}-{os.urandom(6).hex()}")
-        self._jobs = Jobs(journal, configuration.state_directory / "tmp", on_end=self._ended)
-        self._senders: dict[str, LogSender] = {}
-        self._outbox: asyncio.Queue[Message] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
+        self._outbox: asyncio.Queue[Message] = asyncio.Queue()
+        self._jobs = Jobs(
+            journal, configuration.state_directory / "tmp", JobProcesses(configuration.lava_run), on_end=self._ended
+        )
+        token = os.urandom(6).hex()
+        peer = SlavePeer(__version__, f"{os.getpid()}-{token}")
+        self._control = Control(peer, self._jobs, send=self._outbox.put_nowait)
+        self._context = zmq.asyncio.Context()
+        self._control_socket = self._dial(configuration.master)
+        self._log_socket = self._dial(configuration.logger)
+        self._forwarder = Forwarder(self._log_socket.send, self._loop.time)
 
     def _dial(self, address: str) -> DialingSocket:
         configuration = self._configuration
@@ -87,26 +86,24 @@ class Slave:
         stopping = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         if self._configuration.stop_jobs_on_exit:
-            await self._jobs.stop_all(STOP_JOBS_SECONDS)
-            await asyncio.sleep(BUSY_SECONDS * 5)  # the last lines are on their way
+            await self._jobs.stop_all(STOP_JOBS_SECONDS, LAST_WORDS_SECONDS)
         await self._jobs.leave()
         for task in (stopping, *tasks):
             task.cancel()
         await asyncio.gather(stopping, *tasks, return_exceptions=True)
-        self._control.close()
-        self._logs.close()
+        self._control_socket.close()
+        self._log_socket.close()
         self._context.term()
         for task in done:
             if task is not stopping:
                 task.result()
 
+    def _ended(self, end: End) -> None:
+        self._control.ended(end, self._loop.time())
+
     async def _tick(self) -> None:
         while True:
-            messages, commands = self._peer.tick(self._loop.time())
-            for message in messages:
-                self._outbox.put_nowait(message)
-            for command in commands:
-                self._perform(command)
+            self._control.tick(self._loop.time())
             await asyncio.sleep(TICK_SECONDS)
 
     async def _send(self) -> None:
@@ -117,88 +114,36 @@ class Slave:
                 _log.info("Waiting for the master to reply")
             else:
                 _log.debug("=> %s", message.tag)
-            await self._control.send(message)
+            await self._control_socket.send(message)
 
     async def _receive_control(self) -> None:
         while True:
             try:
-                message = await self._control.receive()
+                message = await self._control_socket.receive()
             except WireError as error:
                 _log.error("ignored a message of the master: %s", error)
                 continue
             _log.debug("The master replied: ['%s']", message.tag)
-            for command in self._peer.receive(message, self._loop.time()):
-                try:
-                    self._perform(command)
-                except Exception:
-                    _log.exception("cannot %s", command)
-
-    def _perform(self, command: Command) -> None:
-        match command:
-            case Connected():
-                _log.info("Connection with the master established")
-            case Lost():
-                _log.error("Master goes OFFLINE: no word for long; jobs go on")
-            case Rejected(reason):
-                _log.error("the master refuses this slave: %s", reason)
-            case StartJob(order):
-                _log.info("[%s] <= START", order.job)
-                end = self._jobs.start(order)
-                self._report(order.job, end)
-            case CancelJob(job):
-                _log.info("[%s] <= CANCEL", job)
-                self._jobs.cancel(job)
-                if not self._jobs.is_running(job):
-                    self._report(job, self._jobs.end_of(job))
-            case ReportJob(job):
-                self._report(job, self._jobs.end_of(job))
-            case ForgetJob(job):
-                self._jobs.forget(job)
-                self._senders.pop(job, None)
-
-    def _report(self, job: str, end: End | None) -> None:
-        """Answer that the job runs, or that it has ended."""
-        if end is None:
-            self._outbox.put_nowait(StartOk(job))
-        else:
-            self._ended(end)
-
-    def _ended(self, end: End) -> None:
-        for message in self._peer.end(end, self._loop.time()):
-            self._outbox.put_nowait(message)
+            self._control.receive(message, self._loop.time())
 
     async def _receive_acknowledgements(self) -> None:
         while True:
             try:
-                message = await self._logs.receive()
+                message = await self._log_socket.receive()
             except WireError as error:
                 _log.error("ignored a message of the master's log socket: %s", error)
                 continue
             match message:
-                case Ack(job=job, offset=offset) if job in self._senders:
-                    self._senders[job].receive(offset, self._loop.time())
+                case Ack(job=job, offset=offset):
+                    self._forwarder.acknowledge(job, offset)
+                    self._control.stored(job, offset)
                 case Gone(job=job):
-                    _log.error("[%s] the master does not know the job any more: stopping it", job)
-                    self._jobs.cancel(job)
-                    self._jobs.forget(job)
-                    self._senders.pop(job, None)
+                    self._control.drop(job)
                 case _:
-                    pass
+                    pass  # of a newer master
 
     async def _forward(self) -> None:
-        """Send what the logs have that the master has not."""
         while True:
-            busy = False
-            for job, path in self._jobs.log_files.items():
-                sender = self._senders.setdefault(job, LogSender())
-                try:
-                    size = path.stat().st_size
-                except OSError:
-                    continue
-                while (offset := sender.next_offset(size, self._loop.time())) is not None:
-                    lines = await asyncio.to_thread(read_lines, path, offset, CHUNK_BYTES)
-                    if not lines or not await self._logs.send(Log(job, offset, lines)):
-                        break
-                    sender.sent_chunk(offset, len(lines), self._loop.time())
-                    busy = True
-            await asyncio.sleep(BUSY_SECONDS if busy or self._senders else IDLE_SECONDS)
+            logs = self._jobs.log_files
+            await self._forwarder.forward(logs)
+            await asyncio.sleep(BUSY_SECONDS if logs else IDLE_SECONDS)

@@ -7,25 +7,37 @@ import contextlib
 import logging
 import os
 import shutil
-import signal
-import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lava.spool.logfile import cut_torn_line
-from lava.wire.messages import End, Start
+from lava.wire.messages import LARGEST_BODY, End, Start
 
-from . import processes
-from .journal import Entry, JobPhase, Journal
-from .processes import CannotStart, ProcessId
+from .journal import Entry, JobPhase, Journal, JournalError
+from .processes import (
+    ERROR_BYTES,
+    CannotStart,
+    Processes,
+    ProcessId,
+    environment_of,
+    error_text,
+    status_of_result,
+)
 
 _log = logging.getLogger("lava-slave")
 
 
 class Jobs:
-    """Starts, adopts, watches and stops job processes."""
+    """Starts, adopts, watches and stops job processes.
 
-    def __init__(self, journal: Journal, directory: Path, *, on_end: Callable[[End], None]) -> None:
+    The journal is written before the act, so that after a crash nothing is started again.  When it cannot be written,
+    no job is started; those that run are watched and reported all the same.
+    """
+
+    def __init__(
+        self, journal: Journal, directory: Path, processes: Processes, *, on_end: Callable[[End], None]
+    ) -> None:
         """Use the journal; job directories go below ``directory``.
 
         Args:
@@ -33,12 +45,13 @@ class Jobs:
         """
         self._journal = journal
         self._directory = directory
+        self._processes = processes
         self._on_end = on_end
         self._entries = {entry.id: entry for entry in journal.entries()}
         self._running: dict[str, ProcessId] = {}
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping: dict[str, asyncio.Task[None]] = {}
+        self._all_forgotten = asyncio.Event()
 
     @property
     def log_files(self) -> dict[str, Path]:
@@ -54,48 +67,61 @@ class Jobs:
             match entry.phase:
                 case JobPhase.ENDED:
                     self._on_end(self._end_of(entry))
-                case _:
+                case JobPhase.STARTING | JobPhase.RUNNING:
                     process = self._process_of(entry)
                     if process is None:
-                        self._finish(entry.id, None, "the job process was gone when the worker's slave came back")
+                        self._on_end(self._finish_unseen(entry))
                     else:
                         _log.info("[%s] adopted, process %s", entry.id, process.pid)
-                        self._journal.running(entry.id, process.pid, process.start)
+                        with self._reported(entry.id):
+                            self._journal.running(entry.id, process.pid, process.start)
                         self._watch(entry.id, process)
 
     def _process_of(self, entry: Entry) -> ProcessId | None:
         if entry.pid is not None and entry.process_start is not None:
             process = ProcessId(entry.pid, entry.process_start)
-            return process if processes.is_alive(process) else None
-        return processes.find_started(entry.directory)
+            return process if self._processes.is_alive(process) else None
+        return self._processes.find(entry.directory)
+
+    def _finish_unseen(self, entry: Entry) -> End:
+        """End a job whose process went away while no slave looked."""
+        status = status_of_result(entry.directory)
+        error = error_text(entry.directory)
+        if status is None:
+            error = f"{error}\nthe job process was gone when the worker's slave came back: worker restarted".strip()
+        _log.info("[%s] ended while no slave ran, status %s", entry.id, status)
+        return self._finish(entry.id, status, error)
 
     def start(self, order: Start) -> End | None:
         """Start a job; a repeated order changes nothing.  Return its end if it has ended or cannot start."""
         entry = self._entries.get(order.job)
         if entry is not None:
             return self._end_of(entry) if entry.phase is JobPhase.ENDED else None
-        directory = self._directory / order.job
-        entry = Entry(order.job, JobPhase.STARTING, directory)
         try:
-            _write_files(directory, order)
-            environment = processes.environment_of(
-                order.job, order.environment.decode("utf-8", "replace"), order.definition.decode("utf-8", "replace")
-            )
-            self._journal.starting(order.job, directory)
-            self._entries[order.job] = entry
-            child, process = processes.start(order.job, directory, environment)
-        except (CannotStart, OSError) as error:
-            reason = str(error) if isinstance(error, CannotStart) else f"{error.filename}: {error.strerror}"
+            if self._journal.was_forgotten(order.job):
+                return End(order.job, 0, None, "the worker has run the job already")
+            process = self._start(order)
+        except (CannotStart, JournalError, OSError) as error:
+            reason = f"{error.filename or self._directory}: {error.strerror}" if isinstance(error, OSError) else error
             _log.error("[%s] cannot start: %s", order.job, reason)
-            with contextlib.suppress(Exception):
-                self._journal.starting(order.job, directory)
-            self._entries[order.job] = entry
+            self._entries.setdefault(order.job, Entry(order.job, JobPhase.STARTING, self._directory / order.job))
             return self._finish(order.job, None, f"the worker could not start the job: {reason}")
-        self._journal.running(order.job, process.pid, process.start)
-        self._children[order.job] = child
+        with self._reported(order.job):  # else it is found by its directory
+            self._journal.running(order.job, process.pid, process.start)
         _log.info("[%s] started, process %s", order.job, process.pid)
         self._watch(order.job, process)
         return None
+
+    def _start(self, order: Start) -> ProcessId:
+        directory = self._directory / order.job
+        shutil.rmtree(directory, ignore_errors=True)  # of a job that is long forgotten, and had its number
+        self._journal.starting(order.job, directory)
+        self._entries[order.job] = Entry(order.job, JobPhase.STARTING, directory)
+        _write_files(directory, order)
+        environment = environment_of(
+            order.job, order.environment.decode("utf-8", "replace"), order.definition.decode("utf-8", "replace")
+        )
+        return self._processes.start(order.job, directory, environment)
 
     def end_of(self, job: str) -> End | None:
         """Return the end of a job that does not run: what is known of it, or that it is unknown."""
@@ -103,31 +129,45 @@ class Jobs:
             return None
         entry = self._entries.get(job)
         if entry is None:
-            return End(job, 0, None, "the worker does not know the job: it was started by another installation")
+            with self._reported(job):
+                self._journal.forget(job)  # an order to start it would come too late
+            return End(job, 0, None, "the worker does not know the job")
         return self._end_of(entry)
 
-    def cancel(self, job: str, *, number: signal.Signals = signal.SIGTERM) -> None:
-        """Ask for the end of a job that runs; a repeated request changes nothing."""
+    def cancel(self, job: str) -> bool:
+        """Ask for the end of a job that runs; return whether that is news."""
         process = self._running.get(job)
-        if process is not None and job not in self._stopping:
-            _log.info("[%s] canceling, process %s", job, process.pid)
-            self._stopping[job] = asyncio.create_task(processes.stop(process, first=number))
+        if process is None or job in self._stopping:
+            return False
+        _log.info("[%s] canceling, process %s", job, process.pid)
+        self._stopping[job] = asyncio.create_task(self._processes.stop(process), name=f"stop {job}")
+        return True
 
     def forget(self, job: str) -> None:
-        """The master has everything: drop the job and its files."""
-        if job in self._running or job not in self._entries:
+        """The master has everything of an ended job: drop it and its files."""
+        entry = self._entries.get(job)
+        if entry is None or entry.phase is not JobPhase.ENDED:
             return
-        entry = self._entries.pop(job)
-        self._journal.forget(job)
+        # Files first: killed in between, the slave reports the end once more, and is told once more to forget it.
         shutil.rmtree(entry.directory, ignore_errors=True)
+        with self._reported(job):
+            self._journal.forget(job)
+        del self._entries[job]
+        if not self._entries:
+            self._all_forgotten.set()
         _log.info("[%s] forgotten", job)
 
-    async def stop_all(self, seconds: float) -> None:
-        """Ask for the end of every job and wait for it, but not for long."""
+    async def stop_all(self, seconds: float, last_words_seconds: float) -> None:
+        """Ask for the end of every job, wait for it, and for the master to have it; neither for long."""
         for job in list(self._running):
             self.cancel(job)
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()), timeout=seconds)
+        if self._entries:
+            self._all_forgotten.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(last_words_seconds):
+                    await self._all_forgotten.wait()
 
     async def leave(self) -> None:
         """Stop watching; the job processes go on."""
@@ -141,27 +181,37 @@ class Jobs:
         self._tasks[job] = asyncio.create_task(self._until_gone(job, process), name=f"job {job}")
 
     async def _until_gone(self, job: str, process: ProcessId) -> None:
-        await processes.wait_gone(process)
-        processes.kill_group(process)
-        child = self._children.pop(job, None)
-        status = await asyncio.to_thread(child.wait) if child is not None else None
+        status = await self._processes.wait(process)
         del self._running[job]
         self._tasks.pop(job, None)
         if (stopping := self._stopping.pop(job, None)) is not None:
             stopping.cancel()
-        entry = self._entries[job]
-        error = processes.error_text(entry.directory)
-        if status is not None and status < 0:
+        directory = self._entries[job].directory
+        error = error_text(directory)
+        if status is None:  # adopted: only its parent, an earlier slave, would have been told
+            status = status_of_result(directory)
+            if status is None:
+                error = f"{error}\nthe job process ended without a result".strip()
+        elif status < 0:
             error = f"{error}\nthe job process was killed by signal {-status}".strip()
         _log.info("[%s] ended, status %s", job, status)
         self._on_end(self._finish(job, status, error))
 
     def _finish(self, job: str, status: int | None, error: str) -> End:
-        known = self._entries[job]
-        entry = Entry(job, JobPhase.ENDED, known.directory, None, None, status, error)
+        error = error[-ERROR_BYTES:]
+        entry = replace(self._entries[job], phase=JobPhase.ENDED, exit_status=status, error=error)
         self._entries[job] = entry
-        self._journal.ended(job, status, error)
+        with self._reported(job):
+            self._journal.ended(job, status, error)
         return self._end_of(entry)
+
+    @contextlib.contextmanager
+    def _reported(self, job: str) -> Iterator[None]:
+        """Go on when the journal cannot be written: the job is known as long as this slave lives."""
+        try:
+            yield
+        except JournalError as error:
+            _log.error("[%s] %s", job, error)
 
     def _end_of(self, entry: Entry) -> End:
         log = entry.directory / "logs.yaml"
@@ -169,6 +219,9 @@ class Jobs:
         try:
             description = (entry.directory / "description.yaml").read_bytes()
         except OSError:
+            description = b""
+        if len(description) > LARGEST_BODY:
+            _log.error("[%s] its description.yaml is too large to be sent: %s bytes", entry.id, len(description))
             description = b""
         size = log.stat().st_size if log.exists() else 0
         return End(entry.id, size, entry.exit_status, entry.error, description)

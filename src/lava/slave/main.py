@@ -19,6 +19,7 @@ from lava.wire.messages import WireError, check_name
 
 from .daemon import Configuration, Slave
 from .journal import Journal, JournalError
+from .processes import LAVA_RUN
 
 CERTIFICATES = Path("/etc/lava-dispatcher/certificates.d")
 LEVELS = {"DEBUG": "DEBUG", "INFO": "INFO", "WARNING": "WARNING", "WARN": "WARNING", "ERROR": "ERROR"}
@@ -38,6 +39,12 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--encrypt", action="store_true", help="use CURVE")
     options.add_argument("--master-cert", type=Path, default=CERTIFICATES / "master.key", metavar="FILE")
     options.add_argument("--slave-cert", type=Path, default=CERTIFICATES / "slave.key_secret", metavar="FILE")
+    options.add_argument(
+        "--lava-run",
+        default="",
+        metavar="COMMAND",
+        help="runs a job, such as 'nice -n 5 lava-run'; default: the one that was installed with this program",
+    )
     options.add_argument("--stop-jobs-on-exit", action="store_true", help="stop running jobs with the daemon")
     return options
 
@@ -84,6 +91,7 @@ def _configuration(args: argparse.Namespace) -> Configuration:
         own=own,
         master_key=master,
         stop_jobs_on_exit=args.stop_jobs_on_exit,
+        lava_run=shlex.split(args.lava_run) or LAVA_RUN,
     )
 
 

@@ -14,8 +14,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import yaml
+
+#: what runs a job
+LAVA_RUN: Sequence[str] = (sys.executable, "-m", "lava.dispatcher.main")
 
 #: so much of what a job process left on standard error is kept
 ERROR_BYTES = 4000
@@ -94,33 +98,6 @@ def environment_of(job_id: str, env_yaml: str, definition: str) -> dict[str, str
     return environment
 
 
-def start(job_id: str, directory: Path, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], ProcessId]:
-    """Start ``lava-run`` for the files in the directory, in a session of its own.
-
-    Raises:
-        CannotStart: the system does not let us.
-    """
-    command = [sys.executable, "-m", "lava.dispatcher.main", "--job-id", job_id, "--output-dir", str(directory)]
-    command += ["--device", str(directory / "device.yaml"), "--skip-sudo-warning", "--quiet"]
-    for option, name in (("--dispatcher", "dispatcher.yaml"), ("--env-dut", "env-dut.yaml")):
-        command += [option, str(directory / name)]
-    try:
-        with (directory / "stdout").open("wb") as stdout, (directory / "stderr").open("wb") as stderr:
-            process = subprocess.Popen(
-                [*command, str(directory / "job.yaml")],
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                env=dict(environment),
-                cwd=directory,
-                start_new_session=True,
-            )
-    except OSError as error:
-        raise CannotStart(f"cannot start the job process: {error.strerror or error}") from error
-    began = start_time(process.pid)
-    return process, ProcessId(process.pid, began if began is not None else 0)
-
-
 async def wait_gone(process: ProcessId) -> None:
     """Return when the process is gone."""
     if not is_alive(process):
@@ -154,9 +131,9 @@ def kill_group(process: ProcessId) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-async def stop(process: ProcessId, *, first: signal.Signals = signal.SIGTERM) -> None:
+async def stop(process: ProcessId) -> None:
     """Ask the job process to stop; kill it if it does not."""
-    send_signal(process, first)
+    send_signal(process, signal.SIGTERM)
     for seconds, number in CANCEL_STEPS:
         try:
             async with asyncio.timeout(seconds):
@@ -178,3 +155,100 @@ def error_text(directory: Path) -> str:
             return file.read().decode("utf-8", "replace").strip()
     except OSError:
         return ""
+
+
+def status_of_result(directory: Path) -> int | None:
+    """Return the exit status that the job process meant when it wrote its result, its last act; None without one.
+
+    The exit status itself is told to the parent only, and that may be a slave that was killed.
+    """
+    try:
+        with (directory / "result.yaml").open("rb") as file:
+            result = yaml.safe_load(file)
+    except (OSError, yaml.YAMLError):
+        return None
+    return (0 if result.get("result") == "pass" else 1) if isinstance(result, Mapping) else None
+
+
+class Processes(Protocol):
+    """Where jobs run."""
+
+    def start(self, job_id: str, directory: Path, environment: Mapping[str, str]) -> ProcessId:
+        """Start a job whose files are in the directory.
+
+        Raises:
+            CannotStart: the system does not let us.
+        """
+
+    def find(self, directory: Path) -> ProcessId | None:
+        """Return the job process that works in the directory, whoever started it."""
+
+    def is_alive(self, process: ProcessId) -> bool:
+        """Return whether it is that very process that runs."""
+
+    async def wait(self, process: ProcessId) -> int | None:
+        """Return when the process and its group are gone, with its exit status if it was started from here."""
+
+    async def stop(self, process: ProcessId) -> None:
+        """Ask the process to stop; kill it if it does not."""
+
+
+class JobProcesses:
+    """Real processes on this machine."""
+
+    def __init__(self, command: Sequence[str] = LAVA_RUN) -> None:
+        """Begin.
+
+        Args:
+            command: what runs a job; it gets the options of ``lava-run``.
+        """
+        self._command = tuple(command)
+        self._children: dict[ProcessId, subprocess.Popen[bytes]] = {}
+
+    def start(self, job_id: str, directory: Path, environment: Mapping[str, str]) -> ProcessId:
+        """Start the job in a session of its own.
+
+        Raises:
+            CannotStart: the system does not let us.
+        """
+        command = [*self._command, "--job-id", job_id, "--output-dir", str(directory)]
+        command += ["--device", str(directory / "device.yaml"), "--skip-sudo-warning", "--quiet"]
+        for option, name in (("--dispatcher", "dispatcher.yaml"), ("--env-dut", "env-dut.yaml")):
+            command += [option, str(directory / name)]
+        try:
+            with (directory / "stdout").open("wb") as stdout, (directory / "stderr").open("wb") as stderr:
+                child = subprocess.Popen(
+                    [*command, str(directory / "job.yaml")],
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    env=dict(environment),
+                    cwd=directory,
+                    start_new_session=True,
+                )
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise CannotStart(f"cannot start the job process {self._command[0]}: {why}") from error
+        began = start_time(child.pid)
+        process = ProcessId(child.pid, began if began is not None else 0)
+        self._children[process] = child
+        return process
+
+    def find(self, directory: Path) -> ProcessId | None:
+        """Return the job process that works in the directory, whoever started it."""
+        return find_started(directory)
+
+    def is_alive(self, process: ProcessId) -> bool:
+        """Return whether it is that very process that runs."""
+        return is_alive(process)
+
+    async def wait(self, process: ProcessId) -> int | None:
+        """Return when the process and its group are gone, with its exit status if it was started from here."""
+        await wait_gone(process)
+        kill_group(process)
+        child = self._children.pop(process, None)
+        return await asyncio.to_thread(child.wait) if child is not None else None
+
+    async def stop(self, process: ProcessId) -> None:
+        """Ask the process to stop; kill it if it does not."""
+        await stop(process)

@@ -76,6 +76,16 @@ Command = Connected | Lost | Rejected | StartJob | CancelJob | ReportJob | Forge
 
 
 @dataclass(slots=True)
+class _Report:
+    """An end that the master has not acknowledged."""
+
+    end: End
+    sent: float
+    #: it was said after the master had the whole log: before that, it is not taken
+    with_log: bool = False
+
+
+@dataclass(slots=True)
 class SlavePeer:
     """Greets, pings, and repeats what is not acknowledged."""
 
@@ -87,8 +97,7 @@ class SlavePeer:
     _greet_pause: float = HELLO_SECONDS
     _pinged: float = float("-inf")
     _ping_seconds: float = FIRST_PING_SECONDS
-    #: ended jobs, and when they were last reported
-    _ends: dict[str, tuple[End, float]] = field(default_factory=dict)
+    _ends: dict[str, _Report] = field(default_factory=dict)
 
     def tick(self, now: float) -> tuple[list[Message], list[Command]]:
         """Return what is due: greeting, ping, ends that were not acknowledged."""
@@ -103,13 +112,14 @@ class SlavePeer:
                 self._greet_pause = min(self._greet_pause * 1.5, SLOWEST_HELLO_SECONDS)
                 messages.append(Hello(PROTOCOL, self.version, self.epoch))
             return messages, commands
-        if now - max(self._heard, self._pinged) >= self._ping_seconds:
+        # Also to a master that talks a lot: its answer shows that it hears us, and only a ping says that we live.
+        if now - self._pinged >= self._ping_seconds:
             self._pinged = now
             messages.append(Ping(self.version, self.epoch, PROTOCOL))
-        for job, (end, sent) in self._ends.items():
-            if now - sent >= END_SECONDS:
-                self._ends[job] = (end, now)
-                messages.append(end)
+        for report in self._ends.values():
+            if now - report.sent >= END_SECONDS:
+                report.sent = now
+                messages.append(report.end)
         return messages, commands
 
     def receive(self, message: Message, now: float) -> list[Command]:
@@ -123,6 +133,9 @@ class SlavePeer:
                 self._greet_pause = HELLO_SECONDS
                 if not self.connected:
                     self.connected = True
+                    self._pinged = now
+                    for report in self._ends.values():
+                        report.sent = float("-inf")
                     commands.append(Connected())
             case Pong(ping_seconds=seconds):
                 self._ping_seconds = max(1.0, float(seconds))
@@ -144,5 +157,13 @@ class SlavePeer:
 
     def end(self, end: End, now: float) -> list[Message]:
         """Report the end of a job until it is acknowledged."""
-        self._ends[end.job] = (end, now)
+        self._ends[end.job] = _Report(end, now)
         return [end] if self.connected else []
+
+    def stored(self, job: str, offset: int) -> list[Message]:
+        """Take in that the master has a job's log up to the offset: once it is whole, the end is said again at once."""
+        report = self._ends.get(job)
+        if report is None or report.with_log or offset < report.end.log_length or not self.connected:
+            return []
+        report.with_log = True
+        return [report.end]

@@ -1,0 +1,91 @@
+"""What the slave does about each message, without sockets.  Source: protocol specification 2, 4."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from lava.wire.messages import End, Message, StartOk
+from lava.wire.slave_peer import (
+    CancelJob,
+    Command,
+    Connected,
+    ForgetJob,
+    Lost,
+    Rejected,
+    ReportJob,
+    SlavePeer,
+    StartJob,
+)
+
+from .jobs import Jobs
+
+_log = logging.getLogger("lava-slave")
+
+
+class Control:
+    """Lets the peer decide what is meant, and the jobs do it."""
+
+    def __init__(self, peer: SlavePeer, jobs: Jobs, *, send: Callable[[Message], None]) -> None:
+        self._peer = peer
+        self._jobs = jobs
+        self._send = send
+
+    def tick(self, now: float) -> None:
+        """Send what is due."""
+        messages, commands = self._peer.tick(now)
+        for message in messages:
+            self._send(message)
+        for command in commands:
+            self._perform(command, now)
+
+    def receive(self, message: Message, now: float) -> None:
+        """Do what a message asks for; one that cannot be obeyed leaves the others alone."""
+        for command in self._peer.receive(message, now):
+            try:
+                self._perform(command, now)
+            except Exception:
+                _log.exception("cannot obey %s", message.tag)
+
+    def ended(self, end: End, now: float) -> None:
+        """Report an end until it is acknowledged."""
+        for message in self._peer.end(end, now):
+            self._send(message)
+
+    def stored(self, job: str, offset: int) -> None:
+        """Take in that the master has the log of a job up to the offset."""
+        for message in self._peer.stored(job, offset):
+            self._send(message)
+
+    def drop(self, job: str) -> None:
+        """Stop a job that the master does not know any more; its end is still reported, and then it is forgotten."""
+        if self._jobs.cancel(job):
+            _log.error("[%s] the master does not know the job any more: stopping it", job)
+
+    def _perform(self, command: Command, now: float) -> None:
+        match command:
+            case Connected():
+                _log.info("Connection with the master established")
+            case Lost():
+                _log.error("Master goes OFFLINE: no word for long; jobs go on")
+            case Rejected(reason):
+                _log.error("the master refuses this slave: %s", reason)
+            case StartJob(order):
+                _log.info("[%s] <= START", order.job)
+                self._report(order.job, self._jobs.start(order), now)
+            case CancelJob(job):
+                _log.info("[%s] <= CANCEL", job)
+                self._jobs.cancel(job)
+                if not self._jobs.is_running(job):
+                    self._report(job, self._jobs.end_of(job), now)
+            case ReportJob(job):
+                self._report(job, self._jobs.end_of(job), now)
+            case ForgetJob(job):
+                self._jobs.forget(job)
+
+    def _report(self, job: str, end: End | None, now: float) -> None:
+        """Answer that the job runs, or that it has ended."""
+        if end is None:
+            self._send(StartOk(job))
+        else:
+            self.ended(end, now)
