@@ -45,7 +45,7 @@ def test_every_fault_is_told_with_its_place(run_job: RunJob, job: dict[str, Any]
     first = text.splitlines().index("- deploy: {to: tmpsf, images: {}}") + 1
     outcome.failed(
         "Job",
-        f"actions[0].deploy.to: unknown method 'tmpsf' (line {first}, column 11); did you mean 'tmpfs'?",
+        f"actions[0].deploy.to: unknown method 'tmpsf' (line {first}, column 12); did you mean 'tmpfs'?",
         f"actions[1].boot.method: unknown method 'qemuu' (line {first + 1}, column 10); did you mean 'qemu'?",
         f"actions[2].tset: unknown kind of action (line {first + 2}, column 3); did you mean 'test'?",
         f"nope: unknown key (line {first + 3}, column 1)",

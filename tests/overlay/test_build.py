@@ -34,8 +34,8 @@ def test_equal_blocks_are_told_apart() -> None:
     assert repeated_names(stages_of(tests)) == ["a"]
 
 
-def test_the_archive_belongs_to_root_and_keeps_modes(tmp_path: Path) -> None:
-    top = tmp_path / "tree" / "lava-1"
+def test_the_archive_belongs_to_root_keeps_modes_and_leaves_the_devices_directories_alone(tmp_path: Path) -> None:
+    top = tmp_path / "tree" / "data" / "tmp" / "lava-1"
     (top / "bin").mkdir(parents=True)
     (top / "bin" / "helper").write_text("x")
     (top / "bin" / "helper").chmod(0o755)
@@ -43,14 +43,17 @@ def test_the_archive_belongs_to_root_and_keeps_modes(tmp_path: Path) -> None:
     (top / "secrets").chmod(0o600)
     (top / "link").symlink_to("bin")
     archive = tmp_path / "overlay.tar.gz"
-    write_archive(archive, tmp_path / "tree")
+    write_archive(archive, tmp_path / "tree", [top])
     assert archive.stat().st_mode & 0o777 == 0o600
     with tarfile.open(archive) as tar:
         members = {member.name: member for member in tar}
-    assert list(members) == ["lava-1", "lava-1/bin", "lava-1/bin/helper", "lava-1/link", "lava-1/secrets"]
+    assert list(members) == [f"data/tmp/lava-1{name}" for name in ("", "/bin", "/bin/helper", "/link", "/secrets")]
     assert {(member.uid, member.gid, member.uname) for member in members.values()} == {(0, 0, "root")}
-    assert (members["lava-1/bin/helper"].mode & 0o777, members["lava-1/secrets"].mode & 0o777) == (0o755, 0o600)
-    assert members["lava-1/link"].issym()
+    assert (members["data/tmp/lava-1/bin/helper"].mode & 0o777, members["data/tmp/lava-1/secrets"].mode & 0o777) == (
+        0o755,
+        0o600,
+    )
+    assert members["data/tmp/lava-1/link"].issym()
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x"])

@@ -46,11 +46,11 @@ def lint(file: Path, *, strict: bool) -> list[Fault]:
     except SubmissionError as error:
         return list(error.faults)
     if isinstance(source.value, dict) and "metadata" in source.value and "run" in source.value:
-        return [source.placed(fault) for fault in definition_faults(source.value, strict=strict)]
+        return source.placed(definition_faults(source.value, strict=strict))
     try:
         parse_job(source.value, strict=strict)
     except SubmissionError as error:
-        return [source.placed(fault) for fault in error.faults]
+        return source.placed(error.faults)
     return [] if strict else strict_warnings(source)
 
 

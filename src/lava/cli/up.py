@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import errno
 import fcntl
 import importlib.util
 import os
+import random
 import signal
 import socket
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TextIO
@@ -22,6 +26,8 @@ from lava.embedded.supervisor import Daemon, Supervisor
 
 #: used when it is free and no other is asked for
 USUAL_PORT = 8000
+#: so many connections wait while the web server is restarted
+BACKLOG = 1024
 READY_SECONDS = 60.0
 #: The slave first: it stops the jobs while there is still a master to tell.
 STOP_ORDER = ("slave", "master", "web")
@@ -59,14 +65,14 @@ async def serve(layout: Layout, port: int | None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with closing(_lock(layout)):
-        web, control, log = (_web_port(port), _free_port(), _free_port())
+        web = _listen(port)
+        url = f"http://127.0.0.1:{web.getsockname()[1]}"
         environment = _environment(layout)
         await asyncio.to_thread(prepare, layout, environment, say=_say)
         supervisor = Supervisor(_say)
         try:
-            for daemon in _daemons(layout, environment, web, control, log):
+            for daemon in _daemons(layout, environment, web):
                 supervisor.start(daemon)
-            url = f"http://127.0.0.1:{web}"
             if await _serves(url, stop):
                 layout.url.write_text(f"{url}\n")
                 _say(f"log in as admin: password in {layout.password}, token in {layout.token}; Ctrl-C stops")
@@ -75,6 +81,7 @@ async def serve(layout: Layout, port: int | None) -> int:
         finally:
             layout.url.unlink(missing_ok=True)
             await supervisor.stop(STOP_ORDER)
+            web.close()
     return 0
 
 
@@ -98,37 +105,39 @@ def _lock(layout: Layout) -> TextIO:
     return lock
 
 
-def _web_port(wanted: int | None) -> int:
-    if wanted is None:
-        return USUAL_PORT if _is_free(USUAL_PORT) else _free_port()
-    if not 0 < wanted < 65536:
+def _listen(wanted: int | None) -> socket.socket:
+    """Return the web server's socket.  The supervisor keeps it: who asks while the web server is restarted waits."""
+    if wanted is not None and not 0 < wanted < 65536:
         raise UpError(f"--port {wanted}: a port is a number from 1 to 65535")
-    if not _is_free(wanted):
-        raise UpError(f"port {wanted} is in use; choose another --port, or leave it out for a free one")
-    return wanted
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for port in (USUAL_PORT, 0) if wanted is None else (wanted,):
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+            listening = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise UpError(f"port {port} cannot be used: {error.strerror}; choose another --port") from error
+            continue
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
+        return listening
+    raise UpError(f"port {wanted} is in use; choose another --port, or leave it out for a free one")
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that is free, and stays so: from outside the range that the system gives to outgoing connections.
+
+    Source: ip_local_port_range, 32768 to 60999 unless somebody changed it.
+    """
+    while True:
+        port = random.randrange(20000, 32768)  # noqa: S311 (no secret)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _environment(layout: Layout) -> dict[str, str]:
     return {**os.environ, "LAVA_DATA_DIR": str(layout.root), "DJANGO_SETTINGS_MODULE": "lava.server.settings"}
 
 
-def _daemons(layout: Layout, environment: dict[str, str], web: int, control: int, log: int) -> list[Daemon]:
+def _daemons(layout: Layout, environment: dict[str, str], web: socket.socket) -> list[Daemon]:
     from lava.wire.certificates import ensure_certificate
 
     master_public, master_secret = ensure_certificate(layout.certificates / "master", "master")
@@ -137,17 +146,19 @@ def _daemons(layout: Layout, environment: dict[str, str], web: int, control: int
     slaves.mkdir(exist_ok=True)
     (slaves / slave_public.name).write_bytes(slave_public.read_bytes())
 
-    def daemon(name: str, *command: str) -> Daemon:
-        return Daemon(name, (sys.executable, "-m", *command), environment, layout.logs / f"{name}.log")
+    def daemon(name: str, *command: str, inherited: Sequence[int] = ()) -> Daemon:
+        log = layout.logs / f"{name}.log"
+        return Daemon(name, (sys.executable, "-m", *command), environment, log, inherited)
 
-    control_address, log_address = f"tcp://127.0.0.1:{control}", f"tcp://127.0.0.1:{log}"
+    control_address, log_address = (f"tcp://127.0.0.1:{_free_port()}" for _ in range(2))
     return [
         daemon(
             "web",
             "uvicorn",
             "lava.server.asgi:application",
-            *("--host", "127.0.0.1", "--port", str(web), "--log-level", "warning"),
+            *("--fd", str(web.fileno()), "--log-level", "warning"),
             *("--timeout-graceful-shutdown", "2"),
+            inherited=(web.fileno(),),
         ),
         daemon(
             "master",

@@ -30,6 +30,8 @@ class Daemon:
     command: Sequence[str]
     environment: Mapping[str, str]
     log: Path
+    #: file descriptors that it inherits
+    inherited: Sequence[int] = ()
 
 
 class Supervisor:
@@ -60,6 +62,7 @@ class Supervisor:
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
+                    pass_fds=tuple(daemon.inherited),
                     process_group=0,  # Ctrl-C is for the supervisor, which stops them in order
                     preexec_fn=_die_with_parent,
                 )

@@ -5,6 +5,7 @@ The values come from one fast, safe load.  Positions are worked out only when a 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -52,8 +53,11 @@ class Source:
             place = (key or node).start_mark
         return (place.line + 1, place.column + 1) if place else (0, 0)
 
-    def placed(self, fault: Fault) -> Fault:
-        """Return the fault with the line and column of its path."""
+    def placed(self, faults: Iterable[Fault]) -> list[Fault]:
+        """Return the faults with line and column of their paths, in the order of the text."""
+        return sorted((self._placed(fault) for fault in faults), key=lambda fault: (fault.line, fault.column))
+
+    def _placed(self, fault: Fault) -> Fault:
         if fault.line:
             return fault
         line, column = self.position(fault.path)

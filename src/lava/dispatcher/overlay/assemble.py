@@ -186,9 +186,9 @@ class CompressOverlay(Action):
     async def run(self, job: StepContext) -> None:
         tree = overlay_tree(job)
         shell = str(job.constant("lava_test_sh_cmd"))
-        self._complete(job, tree, shell)
+        parts = self._complete(job, tree, shell)
         archive = job.directory() / f"overlay-{job.step.level}.tar.gz"
-        await asyncio.to_thread(write_archive, archive, tree.root)
+        await asyncio.to_thread(write_archive, archive, tree.root, parts)
         job.log.debug(f"overlay: {archive} ({archive.stat().st_size} bytes)")
         job.put(Overlay(tree.root, archive, tree.directory, shell))
 
@@ -197,8 +197,8 @@ class CompressOverlay(Action):
             shutil.rmtree(overlay.archive.parent, ignore_errors=True)
             shutil.rmtree(overlay.tree, ignore_errors=True)
 
-    def _complete(self, job: StepContext, tree: OverlayTree, shell: str) -> None:
-        """Put into the tree whatever stands beside the tests."""
+    def _complete(self, job: StepContext, tree: OverlayTree, shell: str) -> list[Path]:
+        """Put into the tree whatever stands beside the tests; return the directories that are the overlay's own."""
         for name in ("bin", "tests", "results"):
             (tree.top / name).mkdir(exist_ok=True)
         for name, content in helpers(shell, profile_of(job).distro, job.device.document):
@@ -209,10 +209,12 @@ class CompressOverlay(Action):
         for stage in self._stages:
             lines = [f"{tree.device_directory_of(plan)}\n" for plan in stage.runs]
             _write(tree.top / str(stage.number) / "lava-test-runner.conf", "".join(lines))
-        if (keys := job.find(AuthorizedKeys)) is not None:
-            directory = tree.root / "root" / ".ssh"
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(directory / "authorized_keys", keys.text, mode=0o600)
+        if (keys := job.find(AuthorizedKeys)) is None:
+            return [tree.top]
+        directory = tree.root / "root" / ".ssh"
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(directory / "authorized_keys", keys.text, mode=0o600)
+        return [tree.top, directory]
 
 
 def _environment(job: StepContext) -> DeviceEnvironment:

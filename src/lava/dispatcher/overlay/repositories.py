@@ -241,7 +241,7 @@ def read_definition(directory: Path, path: str, name: str) -> TestDefinition:
     except SubmissionError as error:
         raise JobError(f"{where}: {error}") from error
     if faults := list(definition_faults(source.value, strict=False)):
-        raise JobError(f"{where}: " + "; ".join(str(source.placed(fault)) for fault in faults))
+        raise JobError(f"{where}: " + "; ".join(map(str, source.placed(faults))))
     return parse_test_definition(source.value, where=path)
 
 

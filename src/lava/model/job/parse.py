@@ -42,7 +42,7 @@ def parse_job_text(
     try:
         return parse_job(source.value, strict=strict, extra_context=extra_context)
     except SubmissionError as error:
-        raise SubmissionError(source.placed(fault) for fault in error.faults) from error
+        raise SubmissionError(source.placed(error.faults)) from error
 
 
 def strict_warnings(source: Source, *, extra_context: Collection[str] = ()) -> list[Fault]:
@@ -50,7 +50,7 @@ def strict_warnings(source: Source, *, extra_context: Collection[str] = ()) -> l
     try:
         parse_job(source.value, strict=True, extra_context=extra_context)
     except SubmissionError as error:
-        return [source.placed(fault).as_warning() for fault in error.faults]
+        return [fault.as_warning() for fault in source.placed(error.faults)]
     return []
 
 

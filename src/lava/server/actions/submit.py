@@ -30,7 +30,7 @@ def read_definition(text: str, *, strict: bool = False) -> tuple[Source, JobDefi
     try:
         return source, parse_job(source.value, strict=strict, extra_context=settings.EXTRA_CONTEXT_VARIABLES)
     except SubmissionError as error:
-        raise SubmissionError(source.placed(fault) for fault in error.faults) from error
+        raise SubmissionError(source.placed(error.faults)) from error
 
 
 def check_job(user: User, text: str) -> tuple[JobDefinition, list[Fault]]:
@@ -85,7 +85,7 @@ def _accept(user: User, text: str) -> tuple[Source, JobDefinition, _Wanted]:
             raise SubmissionError([Fault(("protocols",), "MultiNode jobs are not supported yet", hint)])
         return source, definition, _check_against_lab(user, definition)
     except SubmissionError as error:
-        raise SubmissionError(source.placed(fault) for fault in error.faults) from error
+        raise SubmissionError(source.placed(error.faults)) from error
 
 
 class _Wanted:
