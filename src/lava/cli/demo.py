@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lava.embedded.layout import Layout
+from lava.embedded.lock import InUseError, hold
 
 from .client import Client, ClientError
 from .follow import follow
@@ -30,13 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Return 0 when the job ended Complete."""
     layout = Layout(args.data_dir.resolve())
-    if layout.url.exists():
-        print(
-            f"lava demo: an instance of an earlier demo still runs at {layout.url.read_text().strip()}; "
-            f"stop it with: kill $(cat {args.data_dir}/pid)",
-            file=sys.stderr,
-        )
-        return 1
+    try:
+        hold(layout).close()
+    except InUseError as error:
+        print(f"lava demo: {error}", file=sys.stderr)
+        if (pid := layout.root / "pid").exists():
+            print(f"  it is that of an earlier demo: stop it with: kill {pid.read_text().strip()}", file=sys.stderr)
+        return 2
     shutil.rmtree(layout.root, ignore_errors=True)
     try:
         with instance(layout, keep=args.keep) as client:

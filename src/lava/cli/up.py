@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import contextlib
 import errno
-import fcntl
 import importlib.util
 import os
 import random
@@ -18,9 +17,9 @@ import urllib.request
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TextIO
 
 from lava.embedded.layout import WORKER, Layout
+from lava.embedded.lock import InUseError, hold
 from lava.embedded.prepare import PrepareError, prepare
 from lava.embedded.supervisor import Daemon, Supervisor
 
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     try:
         return asyncio.run(serve(Layout(args.data_dir.resolve()), args.port))
-    except (UpError, PrepareError) as error:
+    except (UpError, InUseError, PrepareError) as error:
         print(f"lava up: {error}", file=sys.stderr)
         return 1
 
@@ -64,7 +63,7 @@ async def serve(layout: Layout, port: int | None) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with closing(_lock(layout)):
+    with closing(hold(layout)):
         web = _listen(port)
         url = f"http://127.0.0.1:{web.getsockname()[1]}"
         environment = _environment(layout)
@@ -87,22 +86,6 @@ async def serve(layout: Layout, port: int | None) -> int:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def _lock(layout: Layout) -> TextIO:
-    try:
-        layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = layout.lock.open("a")
-    except OSError as error:
-        raise UpError(
-            f"cannot use the data directory {layout.root}: {error.strerror}; choose another --data-dir"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise UpError(f"an instance already runs in {layout.root}; stop it, or choose another --data-dir") from None
-    return lock
 
 
 def _listen(wanted: int | None) -> socket.socket:
