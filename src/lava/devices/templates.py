@@ -86,7 +86,8 @@ class Templates:
         except TemplateSyntaxError as error:
             raise TemplateFault(f"{error.filename or name}:{error.lineno}: {error.message}") from error
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            raise TemplateFault(f"{name}: {_where(error)}{type(error).__name__}: {error}") from error
+            said = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
+            raise TemplateFault(f"{_where(error) or name}: {said}") from error
 
     def source(self, name: str) -> str | None:
         """Return the text of the file itself, or None."""
@@ -120,12 +121,12 @@ class Templates:
 
 
 def _where(error: BaseException) -> str:
-    """Return the innermost template line of a traceback, which Jinja2 rewrites to the template's own."""
+    """Return ``file:line`` of the innermost template in a traceback, which Jinja2 rewrites to the template's own."""
     place = ""
     trace = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         if file.endswith(".jinja2"):
-            place = f"{Path(file).name}:{trace.tb_lineno}: "
+            place = f"{file}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place

@@ -212,9 +212,10 @@ class Executor:
                 else:
                     await self._children(step, deadline)
         except TimeoutError as error:
+            so_far = f": {context.progress()}" if context.progress is not None else ""
             if not limit.expired():
-                raise JobError(f"{step.name}: nothing of what was waited for came in time") from error
-            raise step.on_timeout(f"{step.name} timed out after {seconds:.0f} seconds") from error
+                raise JobError(f"{step.name}: nothing of what was waited for came in time{so_far}") from error
+            raise step.on_timeout(f"{step.name} timed out after {seconds:.0f} seconds{so_far}") from error
         except LavaError:
             raise
         except Exception as error:

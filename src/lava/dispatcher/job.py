@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -56,6 +56,8 @@ class StepContext:
     deadline: float
     #: facts worth keeping with the action's result (``extra``); see dispatcher specification 18.3
     extra: dict[str, Any] = field(default_factory=dict)
+    #: says how far the action came, for the message of one whose time is up
+    progress: Callable[[], str] | None = None
 
     @property
     def namespace(self) -> str:

@@ -79,11 +79,10 @@ class LoginAction(Action):
                 job.log.warning(f"the prompt '{prompt}' is not distinctive: a colon or an escaped character helps")
         watch = _Watch()
         received = console.received_bytes
+        job.progress = lambda: self._so_far(console, watch, received)
         try:
             await self._wait_for_kernel(job, console, watch)
             await self._log_in(job, console, watch)
-        except TimeoutError as error:
-            raise self._too_late(job, console, watch, received) from error
         except ConnectionClosedError as error:
             raise ConnectionClosedError(f"{error}\nthe boot came so far: {watch.stage}") from error
         finally:
@@ -173,12 +172,13 @@ class LoginAction(Action):
             text = start.raw + console.unread
         return kernel_message(trouble, start.before, text)
 
-    def _too_late(self, job: StepContext, console: Console, watch: _Watch, received: int) -> JobError:
+    def _so_far(self, console: Console, watch: _Watch, received: int) -> str:
+        console.flush_log()  # what it said last may be a prompt, which ends no line
         watch.note(console.last_lines)
         seen = watch.stage if console.received_bytes > received else "nothing was received from the device"
         wanted = ", ".join(f"'{prompt}'" for prompt in self._block.prompts)
         said = f"; it said last:\n{console.last_lines}" if console.last_lines else ""
-        return JobError(f"{job.step.name} timed out: no prompt ({wanted}) came; the boot came so far: {seen}{said}")
+        return f"no prompt ({wanted}) came; the boot came so far: {seen}{said}"
 
     def _record(self, job: StepContext, watch: _Watch) -> None:
         fatal = any(message.fatal for message in watch.messages)

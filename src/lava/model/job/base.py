@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from lava.model.faults import did_you_mean
+
 #: what a timeout of zero or nothing means.  Source: job definition 3
 DEFAULT_TIMEOUT = timedelta(seconds=30)
 _UNITS = ("days", "hours", "minutes", "seconds")
@@ -50,7 +52,7 @@ def parse_timeout(value: Any, *, strict: bool = False) -> Timeout:
     units = [unit for unit in _UNITS if unit in value]
     if unknown := [str(key) for key in value if key not in (*_UNITS, "skip")]:
         if strict or not units:
-            raise fault(f"unknown unit '{unknown[0]}'", f"one of: {', '.join(_UNITS)}")
+            raise fault(f"unknown unit '{unknown[0]}'", did_you_mean(unknown[0], _UNITS))
     for unit in units:
         amount = value[unit]
         if isinstance(amount, bool) or not isinstance(amount, int) or amount < (1 if strict else 0):

@@ -76,9 +76,9 @@ def parse_job(document: object, *, strict: bool = False, extra_context: Collecti
     job = _validated(JobDefinition, {**document, "actions": ()}, (), strict, faults)
     blocks = _blocks(document.get("actions"), strict, faults)
     faults += _context_faults(document.get("context"), ("context",), extra_context)
+    faults += _device_faults(document, extra_context)
     if job is not None:
         faults += _timeout_faults(job, blocks)
-        faults += _device_faults(job, document, extra_context)
     faults += _namespace_faults(blocks)
     faults += _test_faults(blocks, strict)
     errors = [fault for fault in faults if fault.severity is Severity.ERROR]
@@ -280,10 +280,11 @@ def _timeout_faults(job: JobDefinition, blocks: list[tuple[Path, Block]]) -> Ite
         yield from check(block.timeout, (*path, "timeout"), "Action")
 
 
-def _device_faults(job: JobDefinition, document: Mapping[Any, Any], extra: Collection[str]) -> Iterator[Fault]:
-    multinode = job.protocols.get("lava-multinode")
+def _device_faults(document: Mapping[Any, Any], extra: Collection[str]) -> Iterator[Fault]:
+    protocols = document.get("protocols")
+    multinode = protocols.get("lava-multinode") if isinstance(protocols, dict) else None
     if not isinstance(multinode, dict) or "roles" not in multinode:
-        if job.device_type is None and job.connection is None:
+        if document.get("device_type") is None and document.get("connection") is None:
             yield Fault(
                 ("device_type",), "device_type or multinode should be defined", "name the type of device to run on"
             )
