@@ -174,7 +174,8 @@ class Matcher:
             if match is None:
                 self._starts[index] = shape.unfinished(self._buffer, start, self._window)
                 continue
-            self._starts[index] = match.start()
+            # More bytes may complete another match that begins before this one.
+            self._starts[index] = min(match.start(), shape.unfinished(self._buffer, start, self._window))
             if best is None or match.start() < best.start():
                 best, best_index = match, index
         if best is None:
