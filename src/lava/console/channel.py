@@ -37,8 +37,11 @@ _CLOSE_SECONDS = 2.0
 #: a program that closed its terminal has so long to end, for its exit status to be told
 _STATUS_SECONDS = 0.5
 _QUOTED_LINES = 5
-#: blank lines are not quoted: so many are remembered
+#: of a line that is quoted, so many characters
+_QUOTED_CHARACTERS = 300
+#: blank lines are not quoted, nor the characters that are typed for a prompt: so many are remembered
 _REMEMBERED_LINES = 20
+_CHECK_CHARACTER = "#"
 
 
 class Console:
@@ -146,7 +149,7 @@ class Console:
         patterns: Sequence[str | re.Pattern[bytes]],
         *,
         timeout: float,
-        check_character: str = "#",
+        check_character: str = _CHECK_CHARACTER,
         log: Callable[[str], None] = lambda text: None,
     ) -> Hit:
         """Wait for a prompt that a kernel message may have spoilt: after half of the time, type to provoke another.
@@ -192,7 +195,8 @@ class Console:
     @property
     def last_lines(self) -> str:
         """The last lines that the device printed, for messages."""
-        return "\n".join([line for line in self._recent if line.strip()][-_QUOTED_LINES:])
+        told = [line for line in self._recent if line.strip() not in ("", _CHECK_CHARACTER)]
+        return "\n".join(line[:_QUOTED_CHARACTERS] for line in told[-_QUOTED_LINES:])
 
     async def close(self) -> None:
         """End the program and everything that it started; whoever still expects something is told."""

@@ -38,6 +38,8 @@ _INNER_FIRST_SECONDS = 0.02
 _CHECKS_AT_ONCE = 8
 #: the limit around ``finalize`` lies so much above its own, which is the one that is to be blamed
 _FINALIZE_GRACE = timedelta(seconds=1)
+#: of an error, so many characters stand in a result: one that is too long for a line of the log would be lost
+_LONGEST_ERROR = 10_000
 #: errors after which another attempt makes sense
 _RETRIED = (InfrastructureError, JobError, TestError)
 
@@ -53,7 +55,7 @@ class Verdict:
         """The final result mapping.  Source: dispatcher specification 6.2."""
         record = {"definition": "lava", "case": "job", "result": "fail" if self.error else "pass"}
         if self.error is not None:
-            record["error_msg"] = str(self.error) or "Unknown error"
+            record["error_msg"] = _shortened(str(self.error)) or "Unknown error"
             record["error_type"] = self.error.error_type
         return record
 
@@ -262,7 +264,7 @@ class Executor:
     def _record(self, step: Step, context: StepContext, spent: float, failure: LavaError | None) -> None:
         extra = dict(context.extra)
         if failure is not None:
-            extra["fail"] = str(failure)
+            extra["fail"] = _shortened(str(failure))
         self._job.log.results(
             {
                 "case": step.name,
@@ -301,6 +303,12 @@ def closing_lines(error: LavaError | None) -> list[str]:
     if error is None:
         return ["Job finished correctly"]
     return [line for line in str(error).splitlines() if line] + [error.help_text]
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _LONGEST_ERROR:
+        return text
+    return f"{text[:_LONGEST_ERROR]}… (and {len(text) - _LONGEST_ERROR} more characters)"
 
 
 def _clock(seconds: float) -> str:

@@ -78,7 +78,7 @@ class JobLog:
     def results(self, record: Mapping[str, Any]) -> int:
         """Log a result mapping and return the number of its line."""
         number = self.line_number
-        self._write(encode(LogLine(datetime.now(UTC), Level.RESULTS, self._masked_mapping(record))), 1)
+        self._write(encode(LogLine(datetime.now(UTC), Level.RESULTS, self.masked(record))), 1)
         return number
 
     def lines(self, level: Level, texts: Sequence[str], namespace: str | None = None) -> None:
@@ -123,16 +123,17 @@ class JobLog:
                 text = text.replace(secret, MASK)
         return text
 
-    def _masked_mapping(self, value: Any) -> Any:
+    def masked(self, value: Any) -> Any:
+        """Return the value with every secret in it replaced, for a file beside the log."""
         if not self._secrets:
             return value
         match value:
             case str():
                 return self._masked(value)
             case Mapping():
-                return {key: self._masked_mapping(item) for key, item in value.items()}
+                return {key: self.masked(item) for key, item in value.items()}
             case list() | tuple():
-                return [self._masked_mapping(item) for item in value]
+                return [self.masked(item) for item in value]
             case _:
                 return value
 

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace, log: JobLog) -> int:
         configuration = load_dispatcher_configuration(args.dispatcher)
         environment = load_environment(args.env_dut)
         pipeline = plan_job(definition, device, job_id=args.job_id)
-        _write_description(args.output_dir / "description.yaml", pipeline)
+        _write_description(args.output_dir / "description.yaml", log.masked(pipeline.description()))
         if log.failure is not None:
             raise InfrastructureError(_unwritable(log.failure))
         scratch = _make_scratch(configuration, args.job_id, args.output_dir)
@@ -147,9 +147,9 @@ def _make_scratch(configuration: DispatcherConfiguration, job_id: str, output: P
     return scratch
 
 
-def _write_description(path: Path, pipeline: Pipeline) -> None:
+def _write_description(path: Path, description: Any) -> None:
     try:
-        _write_yaml(path, pipeline.description())
+        _write_yaml(path, description)
     except OSError as error:
         raise InfrastructureError(f"cannot write {path}: {error.strerror}; is the worker's disk full?") from error
 
@@ -162,7 +162,7 @@ def _finish(output: Path, log: JobLog, verdict: Verdict) -> int:
     (log.error if verdict.error else log.info)(last)
     log.results(verdict.record)
     try:
-        _write_yaml(output / "result.yaml", verdict.record)
+        _write_yaml(output / "result.yaml", log.masked(verdict.record))
     except OSError as error:
         print(f"lava-run: cannot write {output / 'result.yaml'}: {error.strerror}", file=sys.stderr)
     return 1 if verdict.error else 0

@@ -18,16 +18,19 @@ from lava.model.errors import ConnectionClosedError, JobError
 from lava.model.job import BootBlock
 
 _REFUSED = ("Login incorrect", "Login timed out")
-#: how far a boot came, by what was last seen; for the message of a boot that failed
-_STAGES = (
-    (re.compile(r"login:\s*$", re.IGNORECASE), "a login prompt was printed"),
-    (
-        re.compile(r"Run \S+ as init process|init version|systemd\[1\]|Welcome to "),
-        "the kernel started its first program",
+#: of a kernel's messages, so many characters are kept in the result; all are in the log
+_KEPT_CHARACTERS = 20_000
+_KERNEL_STARTED = "the kernel started"
+_LOGIN_PROMPT = "a login prompt was printed"
+#: how far a boot came, the furthest first; for the message of a boot that failed
+_STAGES = {
+    _LOGIN_PROMPT: re.compile(r"login:\s*$", re.IGNORECASE),
+    "the kernel started its first program": re.compile(
+        r"Run \S+ as init process|init version|systemd\[1\]|Welcome to "
     ),
-    (re.compile(r"Linux version [0-9]"), "the kernel started"),
-    (re.compile(r"Starting kernel|Booting from|Loading |SeaBIOS|GRUB|U-Boot|UEFI|iPXE"), "firmware or boot loader ran"),
-)
+    _KERNEL_STARTED: re.compile(r"Linux version [0-9]"),
+    "firmware or boot loader ran": re.compile(r"Starting kernel|Booting from|Loading |SeaBIOS|GRUB|U-Boot|UEFI|iPXE"),
+}
 
 
 @dataclass(slots=True)
@@ -36,12 +39,25 @@ class _Watch:
 
     messages: list[KernelMessage] = field(default_factory=list)
     stage: str = "nothing but noise was received"
+    #: stages that are still to come, the furthest first
+    ahead: list[str] = field(default_factory=lambda: [*_STAGES])
+
+    def add(self, message: KernelMessage) -> None:
+        """Keep a message for the result, unless that is full already; what is fatal is always kept."""
+        if message.fatal or sum(len(kept.text) for kept in self.messages) < _KEPT_CHARACTERS:
+            self.messages.append(message)
 
     def note(self, text: str) -> None:
-        for pattern, stage in _STAGES:
-            if pattern.search(text):
-                self.stage = stage
+        """Learn from what was printed; a boot does not go back."""
+        for stage in self.ahead:
+            if _STAGES[stage].search(text):
+                self.reach(stage)
                 return
+
+    def reach(self, stage: str) -> None:
+        """Take down a stage; one that is not in the table is behind all that are."""
+        self.stage = stage
+        self.ahead = self.ahead[: self.ahead.index(stage)] if stage in self.ahead else []
 
 
 class LoginAction(Action):
@@ -101,7 +117,7 @@ class LoginAction(Action):
             return
         job.log.debug(f"waiting for the kernel: '{message}'")
         await console.expect([str(message)], timeout=job.remaining())
-        watch.stage = "the kernel started"
+        watch.reach(_KERNEL_STARTED)
 
     async def _log_in(self, job: StepContext, console: Console, watch: _Watch) -> None:
         login = self._block.auto_login
@@ -111,17 +127,20 @@ class LoginAction(Action):
             return
         await self._await_boot(job, console, watch, [login.login_prompt, *prompts])
         # The user name is typed even if a shell prompt came: it may be somebody else's.
+        watch.reach(f"the user name '{login.username}' was typed")
         await self._type(job, console, login.username)
         if login.password_prompt is not None:
             answer = await self._await(job, console, [login.password_prompt, *prompts, *_REFUSED])
             if answer.index > len(prompts):
                 raise JobError(f"the device answered '{answer.text}' to the user name '{login.username}'")
             if answer.index == 0:
+                watch.reach("the password was typed")
                 await console.send(login.password or "", character_delay=job.step.character_delay, secret=True)
         else:
             job.log.debug("no password prompt is expected")
         await self._await_login(job, console, prompts)
         for command in login.login_commands:
+            watch.reach(f"logged in; '{command}' was typed")
             await self._type(job, console, command)
             await self._await(job, console, prompts)
 
@@ -152,14 +171,17 @@ class LoginAction(Action):
             if answer.index < len(prompts):
                 return
             if answer.index < len(prompts) + len(failures):
-                watch.messages.append(KernelMessage("custom-error", answer.text, fatal=True))
+                watch.add(KernelMessage("custom-error", answer.text, fatal=True))
                 raise JobError(f"the device printed the job's failure message: '{answer.text}'")
             trouble = troubles[answer.index - len(prompts) - len(failures)]
+            came = watch.stage
+            if trouble.fatal:
+                watch.reach(f"{came}, then '{answer.text}'")
             message = await self._read_message(job, console, trouble, answer)
-            watch.messages.append(message)
-            first = message.text.splitlines()[0] if message.text else trouble.kind
+            watch.add(message)
+            first = message.text.splitlines()[0]
             if message.fatal:
-                raise JobError(f"{first} (after: {watch.stage})")
+                raise JobError(f"{first[first.index(answer.text) :]}\nthe boot came so far: {came}")
             job.log.warning(f"kernel {message.kind}: {first}")
 
     async def _read_message(self, job: StepContext, console: Console, trouble: Trouble, start: Hit) -> KernelMessage:

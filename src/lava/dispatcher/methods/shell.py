@@ -8,7 +8,6 @@ from lava.dispatcher.action import Action, Node
 from lava.dispatcher.drivers.connection import Connection
 from lava.dispatcher.job import StepContext
 from lava.dispatcher.plan import PlanContext
-from lava.model.errors import JobError
 from lava.model.job import BootBlock
 
 from .transfer_overlay import OverlayUnpack
@@ -38,11 +37,9 @@ class ExpectShell(Action):
     async def run(self, job: StepContext) -> None:
         console = job.get(Connection).console
         console.prompts = self._prompts or console.prompts
+        job.progress = lambda: f"no shell answers; it said last:\n{console.last_lines}"
         await console.send("", character_delay=job.step.character_delay)
-        try:
-            await console.prompt(console.prompts, timeout=job.remaining(), log=job.log.debug)
-        except TimeoutError as error:
-            raise JobError(f"no shell answers; it said last:\n{console.last_lines}") from error
+        await console.prompt(console.prompts, timeout=job.remaining(), log=job.log.debug)
 
 
 class ExportDeviceEnvironment(Action):

@@ -89,6 +89,7 @@ class RunTests(Action):
         )
         reading = _Reading(job, console, interpreter, PanicWatch() if self._watch_kernel else None)
         self._reported = True
+        job.progress = lambda: reading.place
         job.log.watch_signals()
         try:
             with _feedback_of_others(job):
@@ -168,6 +169,14 @@ class _Reading:
                 raise
             else:
                 await self._take(hit)
+
+    @property
+    def place(self) -> str:
+        """Where the tests are, for messages."""
+        run = self._interpreter.run
+        where = f"in '{run.plan.suite}'" if run is not None else "between tests"
+        said = self._console.last_lines
+        return where + (f"; it said last:\n{said}" if said else "")
 
     def _patterns(self) -> tuple[re.Pattern[bytes], ...]:
         run = self._interpreter.run
