@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 #: An unfinished line longer than this is logged in pieces, so that a device without line ends cannot fill memory.
 LONGEST_PIECE = 1 << 16
+
+#: what a piece must not end with, as its rest may be on the way: CR, and a part of a character
+_BEGUN = re.compile(rb"(?:\r{1,2}|[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
 
 
 class LineLog:
@@ -17,7 +22,8 @@ class LineLog:
         data = self._partial + data
         end = data.rfind(b"\n") + 1
         if end == 0 and len(data) > LONGEST_PIECE:
-            end = len(data) - data.endswith(b"\r")  # its LF may be on the way
+            begun = _BEGUN.search(data, len(data) - 3)
+            end = begun.start() if begun else len(data)
             self._partial = data[end:]
             return _lines(data[:end])
         self._partial = data[end:]
@@ -26,13 +32,13 @@ class LineLog:
     def flush(self) -> list[str]:
         """Return what is left of an unfinished line: before it is needed, or when nothing more will come."""
         rest, self._partial = self._partial, b""
-        return _lines(rest) if rest.strip(b"\r") else []
+        return _lines(rest) if rest.strip(b"\r\x1b") else []
 
 
 def _lines(data: bytes) -> list[str]:
     """Return the lines of a text; the LF of the last one is cut off already."""
-    data = data.removesuffix(b"\r").removesuffix(b"\r")
-    text = data.replace(b"\x1b", b"").decode("utf-8", "replace")
+    data = data.replace(b"\x1b", b"").removesuffix(b"\r").removesuffix(b"\r")
+    text = data.decode("utf-8", "replace")
     lines = text.split("\r\n")
     inside = "".join(lines)
     if "\n" not in inside and "\r" not in inside:
