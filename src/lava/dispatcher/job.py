@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .facts import Facts
+from .profiles import Profile, constant, profile_of
 
 if TYPE_CHECKING:
     from lava.model.device import DeviceConfiguration
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from .configuration import DispatcherConfiguration, Environment
     from .joblog import JobLog
-    from .plan import Step
+    from .step import StepSettings
 
 FactT = TypeVar("FactT")
 
@@ -51,7 +52,7 @@ class StepContext:
     """What one action may use while it is checked, run or cleaned up."""
 
     job: Job
-    step: Step
+    step: StepSettings
     #: event-loop time at which this action is out of time
     deadline: float
     #: facts worth keeping with the action's result (``extra``); see dispatcher specification 18.3
@@ -95,14 +96,21 @@ class StepContext:
         """Publish a fact in this action's namespace."""
         self.job.facts.put(self.namespace, value)
 
+    @property
+    def profile(self) -> Profile:
+        """What the system deployed in this namespace says about its shell."""
+        return profile_of(self.job.definition, self.namespace)
+
     def constant(self, name: str, default: Any = None) -> Any:
         """Look a constant up: job context, then the deployed system's profile, then the device.
 
         Source: dispatcher specification 12.5.
         """
-        from .profiles import constant  # the profile of the namespace's deploy block decides
+        return constant(self.job.definition, self.device, self.namespace, name, default)
 
-        return constant(self, name, default)
+    def results_directory(self) -> str:
+        """Return the directory on the device that holds tests and results: ``/lava-<job id>``."""
+        return str(self.constant("lava_test_results_dir")).replace("%s", self.job.id)
 
     def directory(self) -> Path:
         """Make a fresh directory ``<action-name>-<random>`` (mode 0755) below the scratch root."""

@@ -5,161 +5,24 @@ Pure: nothing is opened, nothing is asked but the two documents.  Source: dispat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from lava.model.device import DeviceConfiguration
-from lava.model.errors import JobError, LavaError
-from lava.model.job import Block, CommandBlock, DefinitionsTest, JobDefinition, TestBlock
+from lava.model.errors import JobError
+from lava.model.job import Block, CommandBlock, JobDefinition, TestBlock
 
 from .action import Action, Node, Retry
+from .methods.command import plan_command
+from .methods.finalize import plan_finalize
+from .pipeline import Pipeline, Step
+from .plan_context import PlanContext
 from .registry import select_method
+from .step import COMMON
 
-#: namespace of the blocks of a job that names none
-COMMON = "common"
+__all__ = ["Pipeline", "Step", "plan_job"]
+
 BUILT_IN_TIMEOUT = timedelta(seconds=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One action of the pipeline with everything that the definition and the device say about it."""
-
-    level: str
-    name: str
-    summary: str
-    section: str
-    namespace: str
-    connection_namespace: str
-    timeout: timedelta
-    #: where the timeout comes from, for people
-    timeout_source: str
-    connection_timeout: timedelta
-    max_retries: int
-    retry_interval: timedelta
-    repeat: bool
-    on_timeout: type[LavaError]
-    #: a test block that ran out of time may be left behind
-    skip: bool
-    #: pause between two characters typed
-    character_delay: timedelta
-    block: Block | None
-    action: Action | None
-    children: tuple[Step, ...]
-
-    def walk(self) -> Iterator[Step]:
-        """Yield this step and everything below it, in order."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """The steps of a job: one for each block, and ``finalize``."""
-
-    steps: tuple[Step, ...]
-
-    @property
-    def blocks(self) -> tuple[Step, ...]:
-        """The steps of the job's blocks."""
-        return self.steps[:-1]
-
-    @property
-    def finalize(self) -> Step:
-        """The last step: power off, read what is left, close."""
-        return self.steps[-1]
-
-    def walk(self) -> Iterator[Step]:
-        """Yield every step, in order."""
-        for step in self.steps:
-            yield from step.walk()
-
-    def description(self) -> dict[str, Any]:
-        """Return what ``description.yaml`` holds.  Source: dispatcher specification 2.3."""
-        return {"pipeline": [_describe(step) for step in self.steps]}
-
-
-def _describe(step: Step) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "class": type(step.action).__name__ if step.action else "Retry" if step.max_retries > 1 else "Sequence",
-        "name": step.name,
-        "level": step.level,
-        "max_retries": step.max_retries,
-        "description": step.summary,
-        "summary": step.summary,
-        "timeout": int(step.timeout.total_seconds()),
-    }
-    url = getattr(step.action, "url", None)
-    if url:
-        described["url"] = url
-    if step.children:
-        described["pipeline"] = [_describe(child) for child in step.children]
-    return described
-
-
-@dataclass(frozen=True, slots=True)
-class PlanContext:
-    """What a method may look at, beside its block, when it plans."""
-
-    definition: JobDefinition
-    device: DeviceConfiguration
-    job_id: str
-    namespace: str
-    section: str
-    #: number of the block among all
-    index: int
-
-    @property
-    def tests(self) -> tuple[TestBlock, ...]:
-        """Test blocks whose console or overlay is this namespace's."""
-        return tuple(
-            block
-            for block in self.definition.blocks
-            if isinstance(block, TestBlock)
-            and self.namespace in (block.namespace or COMMON, block.connection_namespace)
-        )
-
-    @property
-    def needs_overlay(self) -> bool:
-        """Whether a test of this namespace needs the test overlay.  Source: dispatcher specification 2.4."""
-        return any(isinstance(test, DefinitionsTest) and test.docker is None for test in self.tests)
-
-    @property
-    def has_shell(self) -> bool:
-        """Whether a test of this namespace types at a shell."""
-        return self.needs_overlay
-
-    def retries(self, block: Block, *, default: int = 1) -> tuple[int, timedelta, bool]:
-        """Return attempts, the pause between them, and whether all run whatever happens.
-
-        Source: dispatcher specification 5.1.
-        """
-        if block.repeat is not None:
-            return block.repeat, block.retry_interval, True
-        if block.failure_retry is not None:
-            return block.failure_retry, block.retry_interval, False
-        context = self.definition.context
-        times = max(_count(context.get("failure_retry", self.device.constant("failure_retry", default=1))), default)
-        boot_retry = context.get("boot_retry", self.device.constant("boot_retry", default=None))
-        if self.section == "boot" and boot_retry is not None:
-            times = _count(boot_retry)
-        return times, block.retry_interval, False
-
-    def retry(
-        self, block: Block, name: str, summary: str, *body: Node, on_timeout: type[LavaError] = JobError
-    ) -> Retry:
-        """Return the body as a retrying action of the block."""
-        times, interval, repeat = self.retries(block)
-        return Retry(name, summary, tuple(body), times, interval, repeat, on_timeout)
-
-
-def _count(value: object) -> int:
-    try:
-        return max(1, int(str(value)))
-    except ValueError:
-        return 1
 
 
 def plan_job(definition: JobDefinition, device: DeviceConfiguration, *, job_id: str = "0") -> Pipeline:
@@ -168,9 +31,6 @@ def plan_job(definition: JobDefinition, device: DeviceConfiguration, *, job_id: 
     Raises:
         LavaError: no method takes a block, or an action needs what no earlier one provides.
     """
-    from .methods.command import plan_command
-    from .methods.finalize import plan_finalize
-
     steps: list[Step] = []
     refusals: list[str] = []
     for index, block in enumerate(definition.blocks):

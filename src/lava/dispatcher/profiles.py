@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lava.model.job import DeployBlock
+from lava.model.device import DeviceConfiguration
+from lava.model.job import DeployBlock, JobDefinition
 
-from .job import StepContext
-from .plan import COMMON
+from .step import COMMON
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +45,26 @@ _FIELDS = {
 }
 
 
-def profile_of(job: StepContext) -> Profile:
-    """Return the profile of what is deployed in the step's namespace; the last deploy block that names one decides."""
+def profile_of(definition: JobDefinition, namespace: str) -> Profile:
+    """Return the profile of what is deployed in the namespace; the last deploy block that names one decides."""
     chosen = EMPTY
-    for block in job.job.definition.blocks:
-        if isinstance(block, DeployBlock) and (block.namespace or COMMON) == job.namespace and block.os:
+    for block in definition.blocks:
+        if isinstance(block, DeployBlock) and (block.namespace or COMMON) == namespace and block.os:
             chosen = PROFILES.get(block.os, EMPTY)
     return chosen
 
 
-def constant(job: StepContext, name: str, default: Any = None) -> Any:
+def constant(
+    definition: JobDefinition, device: DeviceConfiguration, namespace: str, name: str, default: Any = None
+) -> Any:
     """Return a constant: the job's context wins over the profile, the profile over the device.
 
     Raises:
         ConfigurationError: nobody knows it and there is no default.
     """
-    context = job.job.definition.context
-    if name in context:
-        return context[name]
-    if name in _FIELDS and (value := getattr(profile_of(job), _FIELDS[name])) is not None:
+    if name in definition.context:
+        return definition.context[name]
+    if name in _FIELDS and (value := getattr(profile_of(definition, namespace), _FIELDS[name])) is not None:
         return value
     path = ("posix", name) if name in _FIELDS else (name,)
-    return job.device.constant(*path) if default is None else job.device.constant(*path, default=default)
-
-
-def results_directory(job: StepContext) -> str:
-    """Return the directory on the device that holds tests and results: ``/lava-<job id>``."""
-    return str(constant(job, "lava_test_results_dir")).replace("%s", job.job.id)
+    return device.constant(*path) if default is None else device.constant(*path, default=default)

@@ -10,16 +10,14 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lava.model.device import DeviceConfiguration
 from lava.model.errors import ConfigurationError, JobError
 from lava.model.job import Block
 
 from .action import Node
-
-if TYPE_CHECKING:
-    from .plan import PlanContext
+from .plan_context import PlanContext
 
 _METHODS = "lava.dispatcher.methods"
 

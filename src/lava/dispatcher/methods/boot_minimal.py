@@ -5,7 +5,7 @@ from __future__ import annotations
 from lava.dispatcher.action import Node
 from lava.dispatcher.drivers.connection import ConnectDevice
 from lava.dispatcher.drivers.power import PreOsCommand, PrePowerCommand, reset_device
-from lava.dispatcher.plan import PlanContext
+from lava.dispatcher.plan_context import PlanContext
 from lava.dispatcher.registry import Method
 from lava.model.device import DeviceConfiguration
 from lava.model.job.boot import MinimalBoot

@@ -14,7 +14,7 @@ from lava.dispatcher.action import Action, Node
 from lava.dispatcher.commands import run_command
 from lava.dispatcher.drivers.connection import Connection
 from lava.dispatcher.job import StepContext
-from lava.dispatcher.plan import PlanContext
+from lava.dispatcher.plan_context import PlanContext
 from lava.dispatcher.registry import Method
 from lava.model.device import DeviceConfiguration
 from lava.model.errors import InfrastructureError, JobError

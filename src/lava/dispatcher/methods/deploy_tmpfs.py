@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lava.dispatcher.action import Node, Sequence
 from lava.dispatcher.overlay.plan import plan_overlay
-from lava.dispatcher.plan import PlanContext
+from lava.dispatcher.plan_context import PlanContext
 from lava.dispatcher.registry import Method
 from lava.model.device import DeviceConfiguration
 from lava.model.errors import InfrastructureError

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from lava.dispatcher.action import Action, Retry
 from lava.dispatcher.downloads import Downloaded, check_source, fetch, resolve_url
 from lava.dispatcher.job import StepContext
-from lava.dispatcher.plan import PlanContext
+from lava.dispatcher.plan_context import PlanContext
 from lava.model.errors import InfrastructureError
 from lava.model.job import DeployBlock, Download, Resource
 

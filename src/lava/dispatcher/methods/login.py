@@ -13,7 +13,7 @@ from lava.console.kernel import TROUBLES, KernelMessage, Trouble, kernel_message
 from lava.dispatcher.action import Action, Node
 from lava.dispatcher.drivers.connection import Connection
 from lava.dispatcher.job import StepContext
-from lava.dispatcher.plan import PlanContext
+from lava.dispatcher.plan_context import PlanContext
 from lava.model.errors import ConnectionClosedError, JobError
 from lava.model.job import BootBlock
 

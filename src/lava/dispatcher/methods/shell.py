@@ -7,7 +7,7 @@ import shlex
 from lava.dispatcher.action import Action, Node
 from lava.dispatcher.drivers.connection import Connection
 from lava.dispatcher.job import StepContext
-from lava.dispatcher.plan import PlanContext
+from lava.dispatcher.plan_context import PlanContext
 from lava.model.job import BootBlock
 
 from .transfer_overlay import OverlayUnpack

@@ -20,7 +20,7 @@ from lava.dispatcher.overlay.facts import Overlay, PreCommands, TestRuns
 from lava.dispatcher.overlay.stages import Stage, stage_of
 from lava.dispatcher.panic import PATTERN as PANIC
 from lava.dispatcher.panic import SILENCE_SECONDS, PanicWatch
-from lava.dispatcher.plan import COMMON, PlanContext
+from lava.dispatcher.plan_context import PlanContext
 from lava.dispatcher.registry import Method
 from lava.dispatcher.signals import (
     MARKER,
@@ -38,6 +38,7 @@ from lava.dispatcher.signals import (
     missing,
     read_marker,
 )
+from lava.dispatcher.step import COMMON
 from lava.dispatcher.typing_commands import checked
 from lava.model.device import DeviceConfiguration
 from lava.model.errors import ConnectionClosedError, JobError, TestError, TestTimeoutError

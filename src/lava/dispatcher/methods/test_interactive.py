@@ -14,8 +14,9 @@ from lava.console import Console, Hit, compile_pattern
 from lava.dispatcher.action import Action, Node
 from lava.dispatcher.drivers.connection import connection_of
 from lava.dispatcher.job import StepContext
-from lava.dispatcher.plan import COMMON, PlanContext
+from lava.dispatcher.plan_context import PlanContext
 from lava.dispatcher.registry import Method
+from lava.dispatcher.step import COMMON
 from lava.model.device import DeviceConfiguration
 from lava.model.errors import InfrastructureError, JobError, LavaError, TestError, TestTimeoutError
 from lava.model.job import DefinitionsTest, InteractiveTest

@@ -13,7 +13,7 @@ from lava.console import compile_pattern
 from lava.dispatcher.action import Action, Node
 from lava.dispatcher.drivers.connection import connection_of
 from lava.dispatcher.job import StepContext
-from lava.dispatcher.plan import PlanContext
+from lava.dispatcher.plan_context import PlanContext
 from lava.dispatcher.registry import Method
 from lava.dispatcher.signals import Case, SignalError, case_pattern, make_case
 from lava.model.device import DeviceConfiguration

@@ -15,7 +15,6 @@ from pathlib import Path
 from lava.dispatcher.action import Action
 from lava.dispatcher.git import GitSource, clone
 from lava.dispatcher.job import StepContext
-from lava.dispatcher.profiles import profile_of
 from lava.model.errors import ConfigurationError, InfrastructureError, JobError
 
 from .archive import write_archive
@@ -85,7 +84,7 @@ class TestInstallOverlay(OverlayAction):
     async def run(self, job: StepContext) -> None:
         run = self._run_of(job)
         script = script_of(job, run)
-        text = script.install_sh(profile_of(job).distro)
+        text = script.install_sh(job.profile.distro)
         if text is None:
             return
         _write(run.directory / "install.sh", text, mode=0o755)
@@ -201,7 +200,7 @@ class CompressOverlay(Action):
         """Put into the tree whatever stands beside the tests; return the directories that are the overlay's own."""
         for name in ("bin", "tests", "results"):
             (tree.top / name).mkdir(exist_ok=True)
-        for name, content in helpers(shell, profile_of(job).distro, job.device.document):
+        for name, content in helpers(shell, job.profile.distro, job.device.document):
             _write(tree.top / "bin" / name, content, mode=0o755)
         _write(tree.top / "environment", _environment(job).text())
         overrides = job.job.device_environment.overrides

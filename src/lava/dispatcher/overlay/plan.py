@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lava.dispatcher.action import Action, Node, Sequence
-from lava.dispatcher.plan import PlanContext
+from lava.dispatcher.plan_context import PlanContext
 from lava.model.errors import InfrastructureError, JobError
 from lava.model.job import DeployBlock
 

@@ -17,7 +17,6 @@ from lava.dispatcher.action import Action
 from lava.dispatcher.downloads import check_source, fetch, resolve_url
 from lava.dispatcher.git import GitSource, Remote, clone
 from lava.dispatcher.job import StepContext
-from lava.dispatcher.profiles import results_directory
 from lava.model.errors import InfrastructureError, JobError
 from lava.model.faults import SubmissionError
 from lava.model.job import Download
@@ -53,7 +52,7 @@ def overlay_tree(job: StepContext) -> OverlayTree:
     """Return the namespace's tree; whoever comes first makes it."""
     tree = job.find(OverlayTree)
     if tree is None or not tree.root.is_dir():
-        tree = OverlayTree(job.directory(), results_directory(job))
+        tree = OverlayTree(job.directory(), job.results_directory())
         tree.top.mkdir(parents=True)
         job.put(tree)
     return tree
