@@ -19,7 +19,9 @@ class Trouble:
 
 
 _LINE_END = re.compile(rb"[^\r\n]*[\r\n]")
-_RULER = re.compile(rb"={20,}")
+_RULER = re.compile(rb"={20,}[\r\n]")
+#: only with what follows: it comes in small pieces, and ``BUG: KASAN:`` must have had time to match
+_BUG = re.compile(rb"kernel BUG at|BUG:(?:[^\r\n]{8}|[^\r\n]{0,7}[\r\n])")
 
 #: in the order in which they are looked for: ``BUG:`` is a part of other messages
 TROUBLES: Sequence[Trouble] = (
@@ -30,7 +32,7 @@ TROUBLES: Sequence[Trouble] = (
     Trouble("kfence", re.compile(rb"BUG: KFENCE:"), _RULER),
     Trouble("oops", re.compile(rb"Oops(?: -|:)"), _LINE_END),
     Trouble("warning", re.compile(rb"WARNING:"), re.compile(rb"end trace[^\r\n]*[\r\n]")),
-    Trouble("bug", re.compile(rb"(?:kernel BUG at|BUG:)"), _LINE_END),
+    Trouble("bug", _BUG, _LINE_END),
     Trouble("invalid opcode", re.compile(rb"invalid opcode:"), _LINE_END),
     Trouble(
         "panic",
