@@ -8,11 +8,13 @@ from __future__ import annotations
 import copy
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +70,7 @@ class Outcome:
     stderr: str
     output: Path
 
-    @property
+    @cached_property
     def log(self) -> list[dict[str, Any]]:
         lines = (self.output / "logs.yaml").read_text().splitlines()
         assert all(line.startswith("- ") for line in lines)
@@ -108,6 +110,23 @@ class Outcome:
 
 
 RunJob = Callable[..., Outcome]
+
+
+class Bell:
+    """A named pipe: the pretended guest rings, the test waits for it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        os.mkfifo(path)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    def wait(self) -> str:
+        """Return what was written to the pipe; ``""`` when those who had it open for writing have closed it."""
+        assert select.select([self._descriptor], [], [], 60)[0], "nobody rang"
+        return os.read(self._descriptor, 4096).decode().strip()
+
+    def close(self) -> None:
+        os.close(self._descriptor)
 
 
 @pytest.fixture
@@ -156,6 +175,26 @@ def pretend(device: dict[str, Any], tmp_path: Path) -> Callable[[str], None]:
         device["actions"]["boot"]["methods"]["qemu"]["parameters"]["command"] = str(program)
 
     return pretend
+
+
+@pytest.fixture
+def bell(tmp_path: Path) -> Iterator[Bell]:
+    """What the guest rings when it has come to the place that the test waits for."""
+    bell = Bell(tmp_path / "bell")
+    yield bell
+    bell.close()
+
+
+@pytest.fixture
+def power(device: dict[str, Any], tmp_path: Path) -> Path:
+    """The file to which the device's power writes when it is switched off: the job process, with its memory."""
+    log = tmp_path / "power"
+    log.touch()
+    program = tmp_path / "power-off"
+    program.write_text(f"#!/bin/sh\nsed -n 's/^VmHWM: *//p' /proc/$PPID/status >> {log}\n")
+    program.chmod(0o755)
+    device["commands"]["power_off"] = str(program)
+    return log
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-#: An unfinished line longer than this is logged in pieces, so that a device without line ends cannot fill memory.
-LONGEST_PIECE = 1 << 16
+#: An unfinished line longer than this is logged in pieces, so that a device without line ends cannot fill memory.  A
+#: piece may be longer by what is read at once, and still has to be shorter than the longest message of a log.
+LONGEST_PIECE = 1 << 15
 
 #: what a piece must not end with, as its rest may be on the way: CR, and a part of a character
 _BEGUN = re.compile(rb"(?:\r{1,2}|[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")

@@ -90,7 +90,6 @@ class RunTests(Action):
         )
         reading = _Reading(job, console, interpreter, PanicWatch() if self._watch_kernel else None)
         self._reported = True
-        job.progress = lambda: reading.place
         job.log.watch_signals()
         try:
             with _feedback_of_others(job):
@@ -99,6 +98,8 @@ class RunTests(Action):
                 await console.send(runner, character_delay=job.step.character_delay)
                 await reading.until_finished()
         finally:
+            place = reading.place
+            job.progress = lambda: place
             job.log.watch_signals(on=False)
             for command in interpreter.leave(asyncio.get_running_loop().time()):
                 _write(job, command)
