@@ -119,14 +119,27 @@ class Bell:
         self.path = path
         os.mkfifo(path)
         self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        #: the pipe does not end as long as this is open
+        self._writer: int | None = os.open(path, os.O_WRONLY)
 
     def wait(self) -> str:
-        """Return what was written to the pipe; ``""`` when those who had it open for writing have closed it."""
+        """Return what was written to the pipe."""
         assert select.select([self._descriptor], [], [], 60)[0], "nobody rang"
         return os.read(self._descriptor, 4096).decode().strip()
 
+    def wait_until_nobody_has_it(self) -> None:
+        """Wait until no process has the pipe open for writing any more."""
+        self._stop_writing()
+        assert self.wait() == ""
+
     def close(self) -> None:
+        self._stop_writing()
         os.close(self._descriptor)
+
+    def _stop_writing(self) -> None:
+        if self._writer is not None:
+            os.close(self._writer)
+            self._writer = None
 
 
 @pytest.fixture
