@@ -97,12 +97,10 @@ def test_a_line_that_is_completed_later_is_one_line() -> None:
     assert log.feed(b"\nnext") == ["half a line"]
 
 
-@given(
-    st.lists(st.sampled_from([b"x", "é".encode(), "€".encode(), "🙂".encode()]), min_size=1, max_size=5).map(b"".join),
-    st.sampled_from([997, 1021, 4096, 32768]),
-)
-def test_a_line_without_end_is_logged_in_pieces_that_lose_nothing(word: bytes, read_bytes: int) -> None:
-    data = word * (3 * LONGEST_PIECE // len(word))
+@pytest.mark.parametrize("word", ["x", "é", "€x", "🙂", "xé€🙂"])
+@pytest.mark.parametrize("read_bytes", [997, 4096, 32768])
+def test_a_line_without_end_is_logged_in_pieces_that_lose_nothing(word: str, read_bytes: int) -> None:
+    data = word.encode() * (4 * LONGEST_PIECE // len(word.encode()))
     log = LineLog()
     pieces = []
     for begin in range(0, len(data), read_bytes):
