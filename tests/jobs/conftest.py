@@ -54,13 +54,6 @@ _DEVICE = {
     },
 }
 
-#: what a guest says until it prompts
-BOOTS = f"""
-echo 'Linux version 6.1.0 (pretended)'
-printf 'guest login: '; read -r user
-printf '{PROMPT}'; read -r line
-"""
-
 
 @dataclass
 class Outcome:

@@ -22,6 +22,8 @@ from lava.model.errors import InfrastructureError, JobError, LavaError, TestErro
 from lava.model.job import DefinitionsTest, InteractiveTest
 from lava.model.job.test import Message, Script, Step
 
+from .missing_cases import NOT_RUN, record_missing
+
 _EXCEPTIONS: Mapping[str, type[LavaError]] = {
     "InfrastructureError": InfrastructureError,
     "JobError": JobError,
@@ -39,6 +41,8 @@ class RunInteractive(Action):
     def __init__(self, block: InteractiveTest, stage: int) -> None:
         self._scripts = block.interactive
         self._stage = stage
+        #: suites of the scripts that were begun
+        self._begun: set[str] = set()
 
     async def check(self, job: StepContext) -> list[str]:
         faults = []
@@ -59,7 +63,22 @@ class RunInteractive(Action):
         if any("{SERVER_IP}" in (step.command or "") for script in self._scripts for step in script.script):
             placeholders["SERVER_IP"] = job.job.configuration.address()
         for script in self._scripts:
-            await _Play(job, connection.console, script, f"{self._stage}_{script.name}", placeholders).run()
+            suite = self._suite(script)
+            self._begun.add(suite)
+            await _Play(job, connection.console, script, suite, placeholders).run()
+
+    async def cleanup(self, job: StepContext) -> None:
+        """Tell what the job expected of scripts that it never came to.  Source: dispatcher specification 10.6."""
+        if not job.job.begun:
+            return
+        for script in self._scripts:
+            suite = self._suite(script)
+            if suite not in self._begun:
+                self._begun.add(suite)
+                record_missing(job, suite, script.expected or (), NOT_RUN)
+
+    def _suite(self, script: Script) -> str:
+        return f"{self._stage}_{script.name}"
 
 
 class _Play:
@@ -83,10 +102,7 @@ class _Play:
         try:
             passed = all([await self._step(step) for step in self._script.script])
         finally:
-            extra = {"reason": "expected, but not reported"}
-            for case in self._awaited:
-                self._job.log.warning(f"{self._suite}: the expected test case '{case}' was not reported")
-                self._record(self._suite, case, passed=False, level=self._job.step.level, extra=extra)
+            record_missing(self._job, self._suite, self._awaited)
             self._record("lava", self._suite, passed=passed, duration=self._seconds(began))
 
     async def _step(self, step: Step) -> bool:

@@ -6,7 +6,7 @@ Source: dispatcher specification 10.4.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from lava.console import compile_pattern
@@ -20,6 +20,8 @@ from lava.model.device import DeviceConfiguration
 from lava.model.errors import JobError, TestError, TestTimeoutError
 from lava.model.job import MonitorsTest
 from lava.model.job.test import Monitor
+
+from .missing_cases import NOT_RUN, record_missing
 
 _NOT_IN_AN_ID = re.compile(r"\W+")
 
@@ -52,6 +54,8 @@ class RunMonitors(Action):
 
     def __init__(self, block: MonitorsTest) -> None:
         self._monitors = block.monitors
+        #: suites of the monitors that came to their start
+        self._begun: set[str] = set()
 
     async def check(self, job: StepContext) -> list[str]:
         faults = []
@@ -68,6 +72,16 @@ class RunMonitors(Action):
         if faults:
             raise TestError("; ".join(faults))
 
+    async def cleanup(self, job: StepContext) -> None:
+        """Tell what the job expected of monitors that it never came to.  Source: dispatcher specification 10.6."""
+        if not job.job.begun:
+            return
+        for monitor in self._monitors:
+            suite = suite_name(monitor)
+            if suite not in self._begun:
+                self._begun.add(suite)
+                record_missing(job, suite, monitor.expected or (), NOT_RUN)
+
     async def _watch(self, job: StepContext, monitor: Monitor) -> Any:
         """Watch one monitor to its end; yield what went wrong."""
         connection = connection_of(job)
@@ -77,28 +91,31 @@ class RunMonitors(Action):
         suite = suite_name(monitor)
         awaited = dict.fromkeys(monitor.expected or ())
         job.log.info(f"{monitor.name}: waiting for the start")
+        job.progress = lambda: f"the start of '{monitor.name}' did not come"
         await console.expect([monitor.start], timeout=job.remaining())
+        self._begun.add(suite)
+        job.progress = lambda: f"the end of '{monitor.name}' did not come"
         patterns = [compile_pattern(monitor.end), case_pattern(monitor.pattern)]
-        while True:
-            try:
-                hit = await console.expect(patterns, timeout=job.connection_timeout.total_seconds())
-            except TimeoutError:
-                limit = job.connection_timeout.total_seconds()
-                job.log.error(f"{monitor.name}: neither a result nor the end came within {limit:.0f} seconds")
-                yield f"{monitor.name}: its end did not come"
-                break
-            if hit.index == 0:
-                break
-            try:
-                case = read_case(hit.named, monitor.fixupdict)
-            except SignalError as error:
-                job.log.error(f"{monitor.name}: '{hit.text.strip()}' is ignored: {error}")
-                continue
-            awaited.pop(case.name, None)
-            job.result(_record(suite, case, expected=monitor.expected))
-        for record in _missing(suite, awaited, job.step.level):
-            job.log.warning(f"{suite}: the expected test case '{record['case']}' was not reported")
-            job.result(record)
+        try:
+            while True:
+                try:
+                    hit = await console.expect(patterns, timeout=job.connection_timeout.total_seconds())
+                except TimeoutError:
+                    limit = job.connection_timeout.total_seconds()
+                    job.log.error(f"{monitor.name}: neither a result nor the end came within {limit:.0f} seconds")
+                    yield f"{monitor.name}: its end did not come"
+                    break
+                if hit.index == 0:
+                    break
+                try:
+                    case = read_case(hit.named, monitor.fixupdict)
+                except SignalError as error:
+                    job.log.error(f"{monitor.name}: '{hit.text.strip()}' is ignored: {error}")
+                    continue
+                awaited.pop(case.name, None)
+                job.result(_record(suite, case, expected=monitor.expected))
+        finally:
+            record_missing(job, suite, awaited)
 
 
 def _record(suite: str, case: Case, *, expected: tuple[str, ...] | None) -> dict[str, Any]:
@@ -109,12 +126,6 @@ def _record(suite: str, case: Case, *, expected: tuple[str, ...] | None) -> dict
         if case.units is not None:
             record["units"] = case.units
     return record
-
-
-def _missing(suite: str, awaited: Mapping[str, None], level: str) -> Iterator[dict[str, Any]]:
-    for case in awaited:
-        extra = {"reason": "expected, but not reported"}
-        yield {"definition": suite, "case": case, "result": "fail", "level": level, "extra": extra}
 
 
 def refusal(block: MonitorsTest, device: DeviceConfiguration) -> str | None:
