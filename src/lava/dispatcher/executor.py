@@ -14,6 +14,7 @@ Source: dispatcher specification 2.5, 4.4-4.7, 5, 6, 9.
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,10 @@ _CHECKS_AT_ONCE = 8
 _FINALIZE_GRACE = timedelta(seconds=1)
 #: of an error, so many characters stand in a result: one that is too long for a line of the log would be lost
 _LONGEST_ERROR = 10_000
+#: what the system says when the worker is in trouble, whatever an action tried to do
+_WORKER_TROUBLE = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+)
 #: errors after which another attempt makes sense
 _RETRIED = (InfrastructureError, JobError, TestError)
 
@@ -136,8 +141,7 @@ class Executor:
         except asyncio.CancelledError:
             return JobCanceled(self._canceled() or "the job was canceled")
         except Exception as error:
-            self._job.log.traceback(error)
-            return LavaBug(f"{type(error).__name__}: {error}")
+            return self._unexpected(error)
         return None
 
     async def _validate(self, deadline: float) -> None:
@@ -221,8 +225,15 @@ class Executor:
         except LavaError:
             raise
         except Exception as error:
-            self._job.log.traceback(error)
-            raise LavaBug(f"{step.name}: {type(error).__name__}: {error}") from error
+            raise self._unexpected(error, f"{step.name}: ") from error
+
+    def _unexpected(self, error: Exception, where: str = "") -> LavaError:
+        """Return the error that stands for one that nobody foresaw: the worker is in trouble, or it is our bug."""
+        if isinstance(error, OSError) and error.errno in _WORKER_TROUBLE:
+            place = f" ({error.filename})" if error.filename else ""
+            return InfrastructureError(f"{where}the worker is in trouble: {error.strerror}{place}")
+        self._job.log.traceback(error)
+        return LavaBug(f"{where}{type(error).__name__}: {error}")
 
     async def _children(self, step: Step, deadline: float) -> None:
         for child in step.children:

@@ -171,5 +171,9 @@ def _finish(output: Path, log: JobLog, verdict: Verdict) -> int:
 def _write_yaml(path: Path, value: Any) -> None:
     """Write the file whole or not at all."""
     partial = path.with_name(f".{path.name}.part")
-    partial.write_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
