@@ -10,6 +10,8 @@ LONGEST_PIECE = 1 << 15
 
 #: what a piece must not end with, as its rest may be on the way: CR, and a part of a character
 _BEGUN = re.compile(rb"(?:\r{1,2}|[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
+#: what stands for nothing in a log, at the end of a line
+_NOTHING = b"\r\x1b"
 
 
 class LineLog:
@@ -17,10 +19,20 @@ class LineLog:
 
     def __init__(self) -> None:
         self._partial = b""
+        #: the last line was logged before its end came
+        self._flushed = False
 
     def feed(self, data: bytes) -> list[str]:
         """Return the lines that are complete now: ended by CR CR LF, CR LF or LF, escape characters removed."""
         data = self._partial + data
+        if self._flushed:
+            rest = data.lstrip(_NOTHING)
+            if not rest:
+                self._partial = data
+                return []
+            self._flushed = False
+            if rest.startswith(b"\n"):
+                data = rest[1:]  # it ends the line that is logged already
         end = data.rfind(b"\n") + 1
         if end == 0 and len(data) > LONGEST_PIECE:
             begun = _BEGUN.search(data, len(data) - 3)
@@ -33,7 +45,10 @@ class LineLog:
     def flush(self) -> list[str]:
         """Return what is left of an unfinished line: before it is needed, or when nothing more will come."""
         rest, self._partial = self._partial, b""
-        return _lines(rest) if rest.strip(b"\r\x1b") else []
+        if not rest.strip(_NOTHING):
+            return []
+        self._flushed = True
+        return _lines(rest)
 
 
 def _lines(data: bytes) -> list[str]:
