@@ -19,7 +19,7 @@ from lava.dispatcher.registry import Method
 from lava.model.device import DeviceConfiguration
 from lava.model.errors import InfrastructureError, JobError
 from lava.model.faults import did_you_mean
-from lava.model.job import BootBlock, Resource
+from lava.model.job import BootBlock, QemuBoot, Resource
 
 from .deploy_tmpfs import UEFI
 from .download import Downloads
@@ -114,7 +114,7 @@ def _architecture_faults(job: StepContext) -> list[str]:
     return []
 
 
-def refusal(block: BootBlock, device: DeviceConfiguration) -> str | None:
+def refusal(block: QemuBoot, device: DeviceConfiguration) -> str | None:
     if "qemu" not in device.boot_methods:
         return "the device has no boot method 'qemu'"
     if block.docker is not None:

@@ -6,7 +6,7 @@
 
 from .base import Timeout, parse_timeout
 from .block import Block, CommandBlock
-from .boot import AutoLogin, BootBlock, TransferOverlay
+from .boot import AutoLogin, BootBlock, QemuBoot, TransferOverlay
 from .definition import CONTEXT_VARIABLES, JobDefinition, Timeouts
 from .deploy import DeployBlock, DownloadsDeploy, TmpfsDeploy
 from .parse import parse_job, parse_job_text, strict_warnings
@@ -28,6 +28,7 @@ __all__ = [
     "InteractiveTest",
     "JobDefinition",
     "MonitorsTest",
+    "QemuBoot",
     "Resource",
     "TestBlock",
     "Timeout",

@@ -20,8 +20,6 @@ class Block(Model):
     """One element of ``actions``; a subclass adds what its method takes."""
 
     kind: ClassVar[Literal["deploy", "boot", "test", "command"]]
-    #: keys of this block that the strict reading lets pass though no field stands for them
-    tolerated: ClassVar[frozenset[str]] = frozenset()
 
     timeout: TimeoutValue | None = None
     timeouts: Annotated[dict[str, TimeoutValue], BeforeValidator(_some_timeouts)] = {}

@@ -45,7 +45,6 @@ class BootBlock(Block):
     """Start the device and wait for its shell."""
 
     kind = "boot"
-    tolerated = frozenset({"media", "type", "kernel_type", "os"})
 
     method_name: Annotated[str, Field(alias="method", min_length=1)]
     prompts: Texts = ()
@@ -57,10 +56,8 @@ class BootBlock(Block):
     transfer_overlay: TransferOverlay | None = None
     commands: str | tuple[Any, ...] | list[Any] | None = None
     connection: str | None = None
-    media: str | None = None
-    docker: Docker | NamedDocker | None = None
-    use_bootscript: bool = False
-    reset: bool = True
+    os: str | None = None
+    type: str | None = None
 
     @property
     def method(self) -> str:
@@ -71,6 +68,8 @@ class CommandsBoot(BootBlock):
     """u-boot, barebox, grub, …: a set of commands of the device, or a list of them."""
 
     commands: str | tuple[Any, ...] | list[Any]
+    reset: bool = True
+    use_bootscript: bool = False
     kernel: str | None = None
     kernel_type: str | None = None
     ramdisk: str | None = None
@@ -86,14 +85,19 @@ class CommandsBoot(BootBlock):
 class QemuBoot(BootBlock):
     """qemu, qemu-nfs, monitor, qemu-iso."""
 
+    media: str | None = None
+    docker: Docker | NamedDocker | None = None
+
 
 class BootloaderBoot(BootBlock):
     bootloader: Text
+    reset: bool = True
     reset_device: bool = True
     reset_connection: bool = True
 
 
 class MinimalBoot(BootBlock):
+    reset: bool = True
     pre_power_command: bool = False
     pre_os_command: bool = False
 
@@ -154,6 +158,7 @@ class SchrootBoot(BootBlock):
 class UuuBoot(BootBlock):
     commands: str | tuple[Any, ...] | list[Any]
     skip_uuu_if_bootloader_valid: bool = False
+    docker: Docker | NamedDocker | None = None
 
 
 class QdlBoot(BootBlock):
@@ -174,10 +179,14 @@ class NodebooterBoot(BootBlock):
 class AvhBoot(BootBlock):
     prompts: Texts
     bootargs: dict[str, str] = {}
+    docker: Docker | NamedDocker | None = None
 
 
 class FastbootBoot(BootBlock):
     """Steps come from the device's sequence; commands are fastboot arguments run first."""
+
+    docker: Docker | NamedDocker | None = None
+    use_bootscript: bool = False
 
 
 #: boot method: its block.  Methods that are accepted here and not built yet are refused by the dispatcher.

@@ -28,7 +28,6 @@ class DeployBlock(Block):
     """Bring files to the device."""
 
     kind = "deploy"
-    tolerated = frozenset({"type", "image_arg", "prefix", "format"})
 
     to: Text
     os: str | None = None

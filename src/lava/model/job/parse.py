@@ -20,6 +20,7 @@ from .block import Block, CommandBlock
 from .boot import BOOT_BLOCKS, BootBlock
 from .definition import CONTEXT_VARIABLES, JobDefinition
 from .deploy import DEPLOY_BLOCKS
+from .places import misplaced_in_boot, misplaced_in_deploy, misplaced_in_multinode
 from .test import TEST_BLOCKS, DefinitionsTest
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -27,6 +28,7 @@ ModelT = TypeVar("ModelT", bound=Model)
 KINDS = ("deploy", "boot", "test", "command")
 #: added by servers and by older clients; inert.  Source: job definition 2
 IGNORED_TOP_KEYS = frozenset({"compatibility", "target", "dispatcher", "env_dut", "target_group", "role"})
+_TOP_KEYS = tuple(sorted(name for name in JobDefinition.model_fields if name != "document"))
 FORBIDDEN_WITH_MULTINODE = ("device_type", "environment", "context", "tags")
 
 
@@ -73,10 +75,11 @@ def parse_job(document: object, *, strict: bool = False, extra_context: Collecti
         raise SubmissionError([Fault((), "JSON (V1) jobs are not supported: a V2 job definition in YAML is expected")])
     faults: list[Fault] = []
     faults += _unknown_top_keys(document, strict)
-    job = _validated(JobDefinition, {**document, "actions": ()}, (), strict, faults)
+    known = {key: value for key, value in document.items() if key in _TOP_KEYS}
+    job = _validated(JobDefinition, {**known, "actions": ()}, (), strict, faults)
     blocks = _blocks(document.get("actions"), strict, faults)
     faults += _context_faults(document.get("context"), ("context",), extra_context)
-    faults += _device_faults(document, extra_context)
+    faults += _device_faults(document, extra_context, strict)
     if job is not None:
         faults += _timeout_faults(job, blocks)
     faults += _namespace_faults(blocks)
@@ -97,13 +100,14 @@ def _is_version_1(document: Mapping[Any, Any]) -> bool:
 
 
 def _unknown_top_keys(document: Mapping[Any, Any], strict: bool) -> Iterator[Fault]:
-    known = sorted(name for name in JobDefinition.model_fields if name != "document")
     for key in document:
-        if key in known or key in IGNORED_TOP_KEYS:
+        if key in _TOP_KEYS:
             continue
-        if not strict and str(key).startswith(("x-", ".")):  # where authors keep YAML anchors
+        ignored = key in IGNORED_TOP_KEYS
+        if not strict and (ignored or str(key).startswith(("x-", "."))):  # where authors keep YAML anchors
             continue
-        yield Fault((str(key),), "unknown key", did_you_mean(key, known))
+        hint = "no submitted job needs it: take it away" if ignored else did_you_mean(key, _TOP_KEYS)
+        yield Fault((str(key),), "unknown key", hint)
 
 
 def _blocks(actions: object, strict: bool, faults: list[Fault]) -> list[tuple[Path, Block]]:
@@ -131,6 +135,10 @@ def _blocks(actions: object, strict: bool, faults: list[Fault]) -> list[tuple[Pa
         model = _block_model(kind, content, (*path, kind), faults)
         if model is not None:
             block = _validated(model, content, (*path, kind), strict, faults)
+            if strict and kind == "deploy":
+                faults += misplaced_in_deploy(content["to"], content, (*path, kind))
+            elif strict and kind == "boot":
+                faults += misplaced_in_boot(content["method"], content, (*path, kind))
             if block is not None:
                 blocks.append(((*path, kind), block))
     return blocks
@@ -171,18 +179,14 @@ def _validated(
     try:
         return model.model_validate(content, extra="forbid" if strict else "ignore", context={"strict": strict})
     except ValidationError as error:
-        found = [fault for fault in _faults_of(model, error, path, content) if fault is not None]
-        faults += found
+        faults += _faults_of(model, error, path, content)
         return None
 
 
 def _faults_of(model: type[Model], error: ValidationError, path: Path, content: object) -> Iterator[Fault]:
-    tolerated: frozenset[str] = getattr(model, "tolerated", frozenset())
     seen: set[Path] = set()
     for detail in error.errors(include_url=False):
         location = _document_path(detail["loc"], content)
-        if detail["type"] == "extra_forbidden" and location and location[-1] in tolerated:
-            continue
         place = (*path, *location)
         if place in seen:  # alternatives of a union each complain
             continue
@@ -280,9 +284,11 @@ def _timeout_faults(job: JobDefinition, blocks: list[tuple[Path, Block]]) -> Ite
         yield from check(block.timeout, (*path, "timeout"), "Action")
 
 
-def _device_faults(document: Mapping[Any, Any], extra: Collection[str]) -> Iterator[Fault]:
+def _device_faults(document: Mapping[Any, Any], extra: Collection[str], strict: bool) -> Iterator[Fault]:
     protocols = document.get("protocols")
     multinode = protocols.get("lava-multinode") if isinstance(protocols, dict) else None
+    if strict and isinstance(multinode, dict):
+        yield from misplaced_in_multinode(multinode, ("protocols", "lava-multinode"))
     if not isinstance(multinode, dict) or "roles" not in multinode:
         if document.get("device_type") is None and document.get("connection") is None:
             yield Fault(

@@ -76,6 +76,7 @@ class Resource(Download):
     ) = None
     root_partition: Annotated[int, Field(ge=0)] | None = None
     rename: str | None = None
+    storage_file: str | None = None
     download: bool = True
     format: str | None = None
     partition: Annotated[int, Field(ge=0)] | None = None

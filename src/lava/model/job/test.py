@@ -72,7 +72,6 @@ class TestBlock(Block):
 
     __test__ = False
     kind = "test"
-    tolerated = frozenset({"name", "connection"})
 
     name: str | None = None
 
