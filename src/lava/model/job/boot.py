@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from .base import Model, Strings, Text, Texts, fault
 from .block import Block
-from .resource import Docker, NamedDocker
+from .resource import AnyDocker, NamedDocker
 
 
 class AutoLogin(Model):
@@ -86,7 +86,7 @@ class QemuBoot(BootBlock):
     """qemu, qemu-nfs, monitor, qemu-iso."""
 
     media: str | None = None
-    docker: Docker | NamedDocker | None = None
+    docker: AnyDocker | None = None
 
 
 class BootloaderBoot(BootBlock):
@@ -158,7 +158,7 @@ class SchrootBoot(BootBlock):
 class UuuBoot(BootBlock):
     commands: str | tuple[Any, ...] | list[Any]
     skip_uuu_if_bootloader_valid: bool = False
-    docker: Docker | NamedDocker | None = None
+    docker: AnyDocker | None = None
 
 
 class QdlBoot(BootBlock):
@@ -172,20 +172,20 @@ class QdlBoot(BootBlock):
 
 class NodebooterBoot(BootBlock):
     command: str
-    docker: Docker | NamedDocker
+    docker: AnyDocker
     downloads_namespace: Annotated[str | None, Field(alias="downloads-namespace")] = None
 
 
 class AvhBoot(BootBlock):
     prompts: Texts
     bootargs: dict[str, str] = {}
-    docker: Docker | NamedDocker | None = None
+    docker: AnyDocker | None = None
 
 
 class FastbootBoot(BootBlock):
     """Steps come from the device's sequence; commands are fastboot arguments run first."""
 
-    docker: Docker | NamedDocker | None = None
+    docker: AnyDocker | None = None
     use_bootscript: bool = False
 
 

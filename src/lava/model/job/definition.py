@@ -119,6 +119,24 @@ class Notify(Model):
         return self
 
 
+class Role(Model):
+    """What a node of a MultiNode job is: a device, or a connection to another node's.  Source: job definition 6.1."""
+
+    device_type: Text | None = None
+    connection: Text | None = None
+    count: Annotated[int, Field(ge=0)]
+    device: Text | None = None
+    worker: Text | None = None
+    context: Annotated[dict[str, Any], BeforeValidator(_context)] = {}
+    tags: Strings = ()
+    environment: dict[str, Any] = {}
+    essential: bool = False
+    request: str | None = None
+    host_role: str | None = None
+    expect_role: str | None = None
+    timeout: TimeoutValue | None = None
+
+
 class JobDefinition(Model):
     """A job definition, read and checked.  ``document`` is what was read, for what has to be given on verbatim."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from .base import AsTuple, Model, Strings, Text, fault
 from .block import Block
-from .resource import Docker, NamedDocker, Resource
+from .resource import Docker, ImageName, NamedDocker, Resource
 
 
 def _single_components(images: Any) -> Any:
@@ -100,7 +100,10 @@ class FastbootDeploy(DeployBlock):
 
 
 class DockerDeploy(DeployBlock):
-    image: NamedDocker | str
+    image: Annotated[
+        Annotated[NamedDocker, Tag("#mapping")] | Annotated[ImageName, Tag("#name")],
+        Discriminator(lambda value: "#mapping" if isinstance(value, dict | NamedDocker) else "#name"),
+    ]
 
 
 class PostProcess(Model):

@@ -18,7 +18,7 @@ from lava.model.yaml_source import Source
 from .base import Model, Timeout, describe
 from .block import Block, CommandBlock
 from .boot import BOOT_BLOCKS, BootBlock
-from .definition import CONTEXT_VARIABLES, JobDefinition
+from .definition import CONTEXT_VARIABLES, JobDefinition, Role
 from .deploy import DEPLOY_BLOCKS
 from .places import misplaced_in_boot, misplaced_in_deploy, misplaced_in_multinode
 from .test import TEST_BLOCKS, DefinitionsTest
@@ -167,7 +167,7 @@ def _by_method(
     if method is None:
         faults.append(Fault((*path, key), "required", f"for example '{key}: {next(iter(models))}'"))
         return None
-    if method not in models:
+    if not isinstance(method, str) or method not in models:
         faults.append(Fault((*path, key), f"unknown method '{method}'", did_you_mean(method, sorted(models))))
         return None
     return models[method]
@@ -186,7 +186,7 @@ def _validated(
 def _faults_of(model: type[Model], error: ValidationError, path: Path, content: object) -> Iterator[Fault]:
     seen: set[Path] = set()
     for detail in error.errors(include_url=False):
-        location = _document_path(detail["loc"], content)
+        location = _document_path(detail["loc"], content, missing=detail["type"] == "missing")
         place = (*path, *location)
         if place in seen:  # alternatives of a union each complain
             continue
@@ -195,7 +195,7 @@ def _faults_of(model: type[Model], error: ValidationError, path: Path, content: 
         yield Fault(place, message, hint)
 
 
-def _document_path(location: tuple[Any, ...], content: object) -> Path:
+def _document_path(location: tuple[Any, ...], content: object, *, missing: bool) -> Path:
     """Keep those parts of pydantic's location that exist in the document: it also names the members of unions."""
     path: list[str | int] = []
     current = content
@@ -204,7 +204,7 @@ def _document_path(location: tuple[Any, ...], content: object) -> Path:
             current = current[part]
         elif isinstance(current, list | tuple) and isinstance(part, int) and part < len(current):
             current = current[part]
-        elif index != len(location) - 1 or not isinstance(part, str) or not isinstance(current, Mapping):
+        elif not missing or index != len(location) - 1:
             continue
         path.append(part)
     return tuple(path)
@@ -304,32 +304,36 @@ def _device_faults(document: Mapping[Any, Any], extra: Collection[str], strict: 
     if not isinstance(roles, dict):
         yield Fault(("protocols", "lava-multinode", "roles"), "must be a mapping of role names")
         return
-    for number, action in enumerate(document.get("actions") or ()):
+    actions = document.get("actions")
+    for number, action in enumerate(actions if isinstance(actions, list) else ()):
         if isinstance(action, dict):
             for kind, block in action.items():
                 if isinstance(block, dict) and not block.get("role"):
                     yield Fault(("actions", number, str(kind), "role"), "every action of a MultiNode job needs a role")
     for name, role in roles.items():
-        yield from _role_faults(str(name), role, roles, extra)
+        yield from _role_faults(str(name), role, roles, extra, strict)
 
 
-def _role_faults(name: str, role: object, roles: Mapping[Any, Any], extra: Collection[str]) -> Iterator[Fault]:
+def _role_faults(
+    name: str, role: object, roles: Mapping[Any, Any], extra: Collection[str], strict: bool
+) -> Iterator[Fault]:
     path: Path = ("protocols", "lava-multinode", "roles", name)
     if not isinstance(role, dict):
         yield Fault(path, f"must be a mapping, not {describe(role)}")
         return
+    found: list[Fault] = []
+    _validated(Role, role, path, strict, found)
+    yield from found
     if ("device_type" in role) == ("connection" in role):
         yield Fault(path, "a role has either device_type or connection")
-    count = role.get("count")
-    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        yield Fault((*path, "count"), "must be a whole number", "how many devices play the role")
-    if "device" in role and count != 1:
+    if "device" in role and role.get("count") != 1:
         yield Fault((*path, "count"), "a role with a device has 'count: 1'")
     for key in ("host_role", "expect_role"):
-        if key in role and role[key] not in roles:
-            yield Fault(
-                (*path, key), f"no role is called '{role[key]}'", did_you_mean(role[key], [str(r) for r in roles])
-            )
+        named = role.get(key)
+        if isinstance(named, str) and named == name:
+            yield Fault((*path, key), "a role cannot wait for itself", "name another role")
+        elif isinstance(named, str) and named not in roles:
+            yield Fault((*path, key), f"no role is called '{named}'", did_you_mean(named, [str(r) for r in roles]))
     if "connection" in role:
         for key in ("host_role", "expect_role"):
             if key not in role:
@@ -337,7 +341,8 @@ def _role_faults(name: str, role: object, roles: Mapping[Any, Any], extra: Colle
         for key in ("device", "worker"):
             if key in role:
                 yield Fault((*path, key), "not allowed in a connection role")
-        host = roles.get(role.get("host_role"))
+        named = role.get("host_role")
+        host = roles.get(named) if isinstance(named, str) else None
         if isinstance(host, dict) and host.get("count") != 1:
             yield Fault((*path, "host_role"), "the role that is the host must have 'count: 1'")
     yield from _context_faults(role.get("context"), (*path, "context"), extra)

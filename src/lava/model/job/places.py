@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lava.model.faults import Fault, Path, did_you_mean
+from lava.model.faults import Fault, Path
 
 from .resource import Download, Resource
 
@@ -53,10 +53,6 @@ _PLACES: Mapping[tuple[str, str], frozenset[str]] = {
 
 _EMULATORS = ("monitor", "qemu", "qemu-iso", "qemu-nfs")
 _SUBMITTED = ("roles", "timeout")
-_ROLE_KEYS = (
-    *("device_type", "connection", "count", "device", "worker", "context", "tags", "environment", "essential"),
-    *("request", "host_role", "expect_role", "timeout"),
-)
 
 
 def misplaced_in_deploy(method: str, block: Mapping[Any, Any], path: Path) -> Iterator[Fault]:
@@ -82,11 +78,6 @@ def misplaced_in_multinode(multinode: Mapping[Any, Any], path: Path) -> Iterator
         if key not in _SUBMITTED:
             hint = "the server adds it when it splits a MultiNode job: submit the job as it was before"
             yield Fault((*path, str(key)), "unknown key", hint)
-    roles = multinode.get("roles")
-    for name, role in roles.items() if isinstance(roles, Mapping) else ():
-        for key in role if isinstance(role, Mapping) else ():
-            if key not in _ROLE_KEYS:
-                yield Fault((*path, "roles", str(name), str(key)), "unknown key", did_you_mean(key, _ROLE_KEYS))
 
 
 def _resources(value: object, path: Path) -> Iterator[tuple[Path, Mapping[Any, Any]]]:

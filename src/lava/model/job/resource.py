@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 
 from .base import Model, Text, fault
 
@@ -60,6 +60,12 @@ class Overlay(Download):
         return path
 
 
+OverlayValue = Annotated[
+    Annotated[Literal[True], Tag("#lava")] | Annotated[Overlay, Tag("#file")],
+    Discriminator(lambda value: "#file" if isinstance(value, dict | Overlay) else "#lava"),
+]
+
+
 class Resource(Download):
     """A download of a deploy block, with everything that a method may want to know of it."""
 
@@ -81,7 +87,7 @@ class Resource(Download):
     format: str | None = None
     partition: Annotated[int, Field(ge=0)] | None = None
     overlay_backend: Literal["auto", "e2fsprogs", "guestfs"] | None = None
-    overlays: dict[str, Literal[True] | Overlay] = {}
+    overlays: dict[str, OverlayValue] = {}
 
     @field_validator("prefix")
     @classmethod
@@ -91,13 +97,13 @@ class Resource(Download):
         return prefix
 
 
+ImageName = Annotated[str, Field(pattern=r"^[a-z0-9]+[a-z0-9._/:-]*[a-z0-9]+(:[a-zA-Z0-9_]+[a-zA-Z0-9._-]*)?$")]
+
+
 class Docker(Model):
     """A container image to run something in."""
 
-    image: Annotated[
-        str,
-        Field(pattern=r"^[a-z0-9]+[a-z0-9._/:-]*[a-z0-9]+(:[a-zA-Z0-9_]+[a-zA-Z0-9._-]*)?$"),
-    ]
+    image: ImageName
     local: bool = False
     container_name: str | None = None
     network_from: str | None = None
@@ -108,4 +114,14 @@ class Docker(Model):
 class NamedDocker(Docker):
     """The same where the image's key is ``name``.  Source: job definition 8.8."""
 
-    image: Annotated[str, Field(alias="name")]
+    image: Annotated[ImageName, Field(alias="name")]
+
+
+AnyDocker = Annotated[
+    Annotated[Docker, Tag("#image")] | Annotated[NamedDocker, Tag("#name")],
+    Discriminator(lambda value: "#name" if isinstance(value, NamedDocker) or _has_name(value) else "#image"),
+]
+
+
+def _has_name(value: object) -> bool:
+    return isinstance(value, dict) and "name" in value and "image" not in value
