@@ -129,16 +129,17 @@ class LoginAction(Action):
         # The user name is typed even if a shell prompt came: it may be somebody else's.
         watch.reach(f"the user name '{login.username}' was typed")
         await self._type(job, console, login.username)
-        if login.password_prompt is not None:
+        if login.password_prompt is None:
+            job.log.debug("no password prompt is expected")
+            await self._await_login(job, console, prompts)
+        else:
             answer = await self._await(job, console, [login.password_prompt, *prompts, *_REFUSED])
             if answer.index > len(prompts):
                 raise JobError(f"the device answered '{answer.text}' to the user name '{login.username}'")
             if answer.index == 0:
                 watch.reach("the password was typed")
                 await console.send(login.password or "", character_delay=job.step.character_delay, secret=True)
-        else:
-            job.log.debug("no password prompt is expected")
-        await self._await_login(job, console, prompts)
+                await self._await_login(job, console, prompts)
         for command in login.login_commands:
             watch.reach(f"logged in; '{command}' was typed")
             await self._type(job, console, command)
