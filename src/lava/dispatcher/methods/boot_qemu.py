@@ -93,7 +93,9 @@ class ExecuteQemu(Action):
             if key == UEFI:
                 words += ["-L", str(image.file.path.parent)]
             elif isinstance(image.resource, Resource) and image.resource.image_arg:
-                words += _split(image.resource.image_arg.replace(f"{{{key}}}", str(image.file.path)))
+                # Split first: the file's name may hold blanks.
+                place = f"{{{key}}}"
+                words += [word.replace(place, str(image.file.path)) for word in _split(image.resource.image_arg)]
         return words
 
 

@@ -33,7 +33,8 @@ class GuestDisk:
     @property
     def arguments(self) -> list[str]:
         """The words that attach it."""
-        drive = f"format=qcow2,file={self.path},media=disk,if={self.interface},id={self.drive_id}"
+        path = str(self.path).replace(",", ",,")  # as QEMU wants it
+        drive = f"format=qcow2,file={path},media=disk,if={self.interface},id={self.drive_id}"
         return ["-drive", drive]
 
 
