@@ -119,7 +119,7 @@ def decode(raw: bytes) -> LogLine:
         raise LogLineError(f"not UTF-8 at byte {error.start}") from error
     try:
         record = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         record = _decode_tagged(text)
     if not isinstance(record, dict):
         raise LogLineError("not a mapping")
@@ -139,9 +139,11 @@ def decode(raw: bytes) -> LogLine:
 def _decode_tagged(text: str) -> object:
     import yaml  # rare: only for logs written by other programs
 
+    from .yaml_source import load_yaml
+
     try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
-    except yaml.YAMLError as error:
+        return load_yaml(text)
+    except (yaml.YAMLError, ValueError) as error:
         raise LogLineError(f"neither JSON nor YAML: {error}") from error
 
 

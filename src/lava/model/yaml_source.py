@@ -14,12 +14,55 @@ from .faults import Fault, Path, SubmissionError
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+#: Lists and mappings inside each other; the loader would overflow its stack, and end the process, at some ten thousand.
+DEEPEST = 100
+#: Values of a document whose aliases are written out: a few lines of aliases to aliases can stand for billions.
+MOST_VALUES = 1_000_000
+
+
+def load_yaml(text: str) -> object:
+    """Return the value of a YAML text (YAML 1.1, safe subset; of duplicate keys the last wins), whoever wrote it.
+
+    Raises:
+        yaml.YAMLError: it is not YAML, or no document that a program could walk through.
+        ValueError: a value is none of its kind, such as the 32nd of a month.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEEPEST:
+                problem = f"there are more than {DEEPEST} lists and mappings inside each other"
+                mark: Any = event.start_mark
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    value = yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
+    if "*" in text:
+        values, depth = _extent(value, {})
+        if values > MOST_VALUES or depth > DEEPEST:
+            raise yaml.YAMLError("its aliases stand for too much")
+    return value
+
+
+def _extent(value: object, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """Return how many values there are and how deep they go when every alias is written out."""
+    if not isinstance(value, dict | list | tuple | set):
+        return 1, 0
+    if id(value) in known:
+        return known[id(value)]
+    known[id(value)] = (MOST_VALUES + 1, 0)  # seen again before it is known: it stands inside itself
+    inside = [_extent(item, known) for item in (value.values() if isinstance(value, dict) else value)]
+    extent = 1 + sum(values for values, _ in inside), 1 + max((depth for _, depth in inside), default=0)
+    known[id(value)] = extent
+    return extent
+
 
 class Source:
     """A loaded document."""
 
     def __init__(self, text: str, file: str = "") -> None:
-        """Load the text (YAML 1.1, safe subset; of duplicate keys the last wins).
+        """Load the text.
 
         Raises:
             SubmissionError: it is not YAML; the fault has the line and column.
@@ -28,7 +71,7 @@ class Source:
         self.file = file
         self._root: yaml.Node | None = None
         try:
-            self.value: object = yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
+            self.value: object = load_yaml(text)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
