@@ -11,22 +11,24 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
 from django.urls import Resolver404, resolve
 
+import lava.master.main
+import lava.slave.main
 from lava.cli import COMMANDS
+from lava.daemon.create_certificate import parser as certificate_parser
 from lava.dispatcher.main import parser as run_parser
 from lava.dispatcher.registry import MODULES
-from lava.master.main import parser as master_parser
 from lava.model import errors
 from lava.model.faults import SubmissionError
 from lava.model.job import parse_job_text
 from lava.model.logline import Level, decode
 from lava.model.states import DeviceHealth, DeviceState, JobHealth, JobState, WorkerHealth, WorkerState
 from lava.model.yaml_source import Source
-from lava.slave.main import parser as slave_parser
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md"])
@@ -142,18 +144,31 @@ def options_of(parser: argparse.ArgumentParser) -> set[str]:
 def mentioned(page: str, heading: str) -> set[str]:
     text = (ROOT / "docs" / page).read_text()
     section = text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    return set(re.findall(r"--[a-z][a-z-]+", section))
+    return set(re.findall(r"--[a-z][a-z0-9-]+", section))
 
 
 @pytest.mark.parametrize(
     ("program", "parser"),
-    [("lava-run", run_parser()), ("lava-slave", slave_parser()), ("lava-master", master_parser())],
+    [
+        ("lava-run", run_parser()),
+        ("lava-slave", lava.slave.main.parser()),
+        ("lava-master", lava.master.main.parser()),
+        ("lava-create-certificate", certificate_parser()),
+    ],
 )
 def test_every_option_is_documented_and_every_documented_option_exists(
     program: str, parser: argparse.ArgumentParser
 ) -> None:
     there = {word for word in options_of(parser) if word.startswith("--")} - {"--help"}
     assert mentioned("reference/command-line.md", program) == there
+
+
+@pytest.mark.parametrize(("heading", "daemon"), [("lava-slave", lava.slave.main), ("lava-master", lava.master.main)])
+def test_every_setting_is_documented_with_its_option(heading: str, daemon: ModuleType) -> None:
+    text = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    section = text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| `(\w+)=\"[^`]*\"` \| `(--[a-z0-9-]+)` \|", section, re.MULTILINE)
+    assert rows == [(setting.name, setting.option) for setting in daemon.SETTINGS]
 
 
 def test_every_command_is_documented_with_its_options() -> None:

@@ -146,6 +146,7 @@ def _daemons(layout: Layout, environment: dict[str, str], web: socket.socket) ->
         daemon(
             "master",
             "lava.master.main",
+            *("--config", os.devnull),  # what is set for a lab's daemon on this machine is not for this one
             *("--master-socket", control_address, "--log-socket", log_address, "--encrypt"),
             *("--master-cert", str(master_secret), "--slaves-certs", str(slaves)),
             *("--level", "INFO", "--log-file", "-"),
@@ -153,6 +154,7 @@ def _daemons(layout: Layout, environment: dict[str, str], web: socket.socket) ->
         daemon(
             "slave",
             "lava.slave.main",
+            *("--config", os.devnull),
             *("--master", control_address, "--socket-addr", log_address, "--hostname", WORKER, "--encrypt"),
             *("--master-cert", str(master_public), "--slave-cert", str(slave_secret)),
             *(

@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "lava.server.apps.LabConfig",
     "lava.server.results.apps.ResultsConfig",
+    "lava.master",  # no models: lava-master among the commands of lava-server
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -5,15 +5,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import logging.handlers
-import os
 import shlex
-import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
+from lava.daemon.options import (
+    CERTIFICATES,
+    ENCRYPTION_SETTINGS,
+    IPV6_SETTING,
+    LOG_SETTINGS,
+    Encryption,
+    daemon_parser,
+    is_loopback,
+)
+from lava.daemon.run import read_or_exit, run_daemon
+from lava.daemon.settings import DaemonParser, Setting
 from lava.wire.certificates import CertificateError, load_certificate
 from lava.wire.messages import WireError, check_name
 
@@ -21,24 +30,41 @@ from .daemon import Configuration, Slave
 from .journal import Journal, JournalError
 from .processes import LAVA_RUN
 
-CERTIFICATES = Path("/etc/lava-dispatcher/certificates.d")
-LEVELS = {"DEBUG": "DEBUG", "INFO": "INFO", "WARNING": "WARNING", "WARN": "WARNING", "ERROR": "ERROR"}
+#: below the root directory
+SETTINGS_FILE = Path("etc/lava-dispatcher/lava-slave")
+SETTINGS = (
+    Setting("MASTER_URL", "--master"),
+    Setting("LOGGER_URL", "--socket-addr"),
+    Setting("HOSTNAME", "--hostname"),
+    *LOG_SETTINGS,
+    *ENCRYPTION_SETTINGS,
+    Setting("MASTER_CERT", "--master-cert"),
+    Setting("SLAVE_CERT", "--slave-cert"),
+    IPV6_SETTING,
+    Setting("SOCKS_PROXY", "--socks-proxy"),
+    Setting("STATE_DIR", "--state-dir"),
+    Setting("LAVA_RUN", "--lava-run"),
+    Setting("STOP_JOBS_ON_EXIT", "--stop-jobs-on-exit", flag=True),
+)
 
 _log = logging.getLogger("lava-slave")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> DaemonParser:
     """Return the parser of the command line."""
-    options = argparse.ArgumentParser(prog="lava-slave", description="Run jobs for a master.")
+    options = daemon_parser(
+        "lava-slave",
+        "Run jobs for a master.",
+        default_file=Path("/") / SETTINGS_FILE,
+        default_level="DEBUG",  # people look in it for pings and their answers
+    )
     options.add_argument("--master", default="tcp://localhost:5556", metavar="ADDRESS", help="control socket")
     options.add_argument("--socket-addr", default="tcp://localhost:5555", metavar="ADDRESS", help="log socket")
-    options.add_argument("--hostname", default=socket.getfqdn(), metavar="NAME", help="name of this worker")
-    options.add_argument("--level", default="INFO", type=str.upper, choices=sorted(LEVELS), help="of the daemon's log")
-    options.add_argument("--log-file", default="-", metavar="FILE", help="'-' is standard error")
+    options.add_argument("--hostname", metavar="NAME", help="name of this worker; default: that of the machine")
     options.add_argument("--state-dir", type=Path, default=Path("/var/lib/lava/dispatcher/slave"), metavar="DIR")
-    options.add_argument("--encrypt", action="store_true", help="use CURVE")
     options.add_argument("--master-cert", type=Path, default=CERTIFICATES / "master.key", metavar="FILE")
     options.add_argument("--slave-cert", type=Path, default=CERTIFICATES / "slave.key_secret", metavar="FILE")
+    options.add_argument("--socks-proxy", type=_host_and_port, metavar="HOST:PORT", help="on the way out")
     options.add_argument(
         "--lava-run",
         default="",
@@ -49,42 +75,56 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the daemon until SIGTERM or Ctrl-C."""
-    args = parser().parse_args(argv)
-    set_up_log(args.log_file, LEVELS[args.level])
-    _log.info("LAVA Daemon: %s pid: %s", shlex.join(["lava-slave", *(argv or sys.argv[1:])]), os.getpid())
-    try:
-        configuration = _configuration(args)
-        journal = Journal(args.state_dir)
-    except (CertificateError, JournalError, WireError) as error:
-        _log.error("%s", error)
-        print(f"lava-slave: {error}", file=sys.stderr)
-        return 1
-    try:
-        return asyncio.run(_run(configuration, journal))
-    except WireError as error:
-        _log.error("%s", error)
-        print(f"lava-slave: {error}", file=sys.stderr)
-        return 1
-    finally:
-        journal.close()
+def _host_and_port(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if text and (not host or not port.isdecimal() or not 0 < int(port) < 65536 or "/" in host):
+        raise argparse.ArgumentTypeError(f"'{text}' is no address of a proxy: write HOST:PORT")
+    return text
 
 
-def _configuration(args: argparse.Namespace) -> Configuration:
+def main(argv: Sequence[str] | None = None, *, root: Path = Path("/")) -> int:
+    """Run the daemon until SIGTERM or Ctrl-C.
+
+    Args:
+        root: stands for the root directory in the path of the configuration file.
+    """
+    options = read_or_exit(parser(), SETTINGS, argv, default_file=root / SETTINGS_FILE)
+    return run_daemon("lava-slave", options, _run, faults=(CertificateError, JournalError, WireError))
+
+
+async def _run(args: argparse.Namespace, stop: asyncio.Event) -> None:
+    configuration = configure(args)
+    _log.info("Connecting to master as <%s>", configuration.name)
+    if configuration.own is not None:
+        _log.info("Connection is encrypted using %s", args.slave_cert)
+    with closing(Journal(args.state_dir)) as journal:
+        await Slave(configuration, journal).run(stop)
+
+
+def configure(args: argparse.Namespace) -> Configuration:
+    """Return what the daemon needs to know; certificates are read.
+
+    Raises:
+        CertificateError: one of them is no use.
+        WireError: the name is none.
+    """
+    name = check_name(args.hostname or socket.getfqdn())
     own = master = None
     _log.info("Creating ZMQ context and socket connections")
-    if args.encrypt:
+    if args.encryption is Encryption.ON:
         _log.info("Starting encryption")
         _log.debug("Opening slave certificate: %s", args.slave_cert)
         own = load_certificate(args.slave_cert, secret=True)
         _log.debug("Opening master certificate: %s", args.master_cert)
         master = load_certificate(args.master_cert, secret=False)
-        _log.info("Connection is encrypted using %s", args.slave_cert)
-    elif "localhost" not in args.master and "127.0.0.1" not in args.master:
-        _log.warning("the connection to %s is not encrypted: set --encrypt on both sides", args.master)
+    elif args.encryption is Encryption.UNSAID and not (is_loopback(args.master) and is_loopback(args.socket_addr)):
+        _log.warning(
+            "the connection to %s is not encrypted: everybody on the way can read and change it; "
+            "set --encrypt on both sides, or --plain if it is meant so",
+            args.master,
+        )
     return Configuration(
-        name=check_name(args.hostname),
+        name=name,
         master=args.master,
         logger=args.socket_addr,
         state_directory=args.state_dir.resolve(),
@@ -93,25 +133,6 @@ def _configuration(args: argparse.Namespace) -> Configuration:
         stop_jobs_on_exit=args.stop_jobs_on_exit,
         lava_run=shlex.split(args.lava_run) or LAVA_RUN,
     )
-
-
-async def _run(configuration: Configuration, journal: Journal) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await Slave(configuration, journal).run(stop)
-    return 0
-
-
-def set_up_log(file: str, level: str) -> None:
-    """Log to the file, opened again when somebody rotates it away, or to standard error."""
-    handler: logging.Handler = (
-        logging.StreamHandler() if file == "-" else logging.handlers.WatchedFileHandler(file, encoding="utf-8")
-    )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)7s %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +15,8 @@ from pathlib import Path
 _KEY = re.compile(
     r"""^\s*(public|secret)-key\s*=\s*["']?([0-9A-Za-z.:+=^!/*?&<>()\[\]{}@%$#-]{40})["']?\s*$""", re.MULTILINE
 )
+#: names files: nothing that leads out of their directory, nothing hidden
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 class CertificateError(Exception):
@@ -65,26 +69,33 @@ def _public_of(secret: bytes) -> bytes | None:
         return None
 
 
-def create_certificate(directory: Path, name: str) -> tuple[Path, Path]:
-    """Make a key pair and return its public and its secret file; nothing is overwritten.
+def create_certificate(directory: Path, name: str, *, force: bool = False) -> tuple[Path, Path]:
+    """Make a key pair and return its public and its secret file, both whole or neither.
+
+    Args:
+        force: replace files that are there.
 
     Raises:
-        CertificateError: the files are there already, or cannot be written.
+        CertificateError: the name is none, the files are there already, or they cannot be written.
     """
     import zmq
 
+    if not _NAME.fullmatch(name):
+        raise CertificateError(f"{name[:60]!r} is no name of a certificate: letters, digits, '-', '_' and '.' only")
     public, secret = zmq.curve_keypair()
     public_path, secret_path = directory / f"{name}.key", directory / f"{name}.key_secret"
+    texts = {
+        secret_path: (_text("SECRET CURVE certificate: keep it", public, secret), 0o600),
+        public_path: (_text("Public CURVE certificate: may be given away", public), 0o644),
+    }
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o755)
-        _write_new(secret_path, _text("SECRET CURVE certificate: keep it", public, secret), 0o600)
-        try:
-            _write_public(public_path, public)
-        except OSError:
-            secret_path.unlink()
-            raise
+        _write_all(texts, force=force)
     except OSError as error:
-        raise CertificateError(f"cannot write the certificate '{name}' in {directory}: {error.strerror}") from error
+        why = str(error.strerror)
+        if error.filename2 is not None:
+            why += f": {Path(error.filename2).name} is there; choose another name, or say that it is to be replaced"
+        raise CertificateError(f"cannot write the certificate '{name}' in {directory}: {why}") from error
     return public_path, secret_path
 
 
@@ -100,7 +111,8 @@ def ensure_certificate(directory: Path, name: str) -> tuple[Path, Path]:
     certificate = load_certificate(secret_path, secret=True)
     if not public_path.exists():
         try:
-            _write_public(public_path, certificate.public)
+            text = _text("Public CURVE certificate: may be given away", certificate.public)
+            _write_all({public_path: (text, 0o644)}, force=False)
         except OSError as error:
             raise CertificateError(f"cannot write {public_path}: {error.strerror}") from error
     return public_path, secret_path
@@ -138,11 +150,26 @@ def _text(title: str, public: bytes, secret: bytes | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _write_public(path: Path, public: bytes) -> None:
-    _write_new(path, _text("Public CURVE certificate: may be given away", public), 0o644)
+def _write_all(texts: Mapping[Path, tuple[str, int]], *, force: bool) -> None:
+    """Write the files beside their places, then put them there: who is interrupted leaves no half a file."""
+    with contextlib.ExitStack() as temporary:
+        written = {path: _write_beside(path, *content, temporary) for path, content in texts.items()}
+        with contextlib.ExitStack() as placed:
+            for path, beside in written.items():
+                if force:
+                    beside.replace(path)
+                else:
+                    os.link(beside, path)  # unlike a rename, it replaces nothing
+                    placed.callback(path.unlink)
+            placed.pop_all()
 
 
-def _write_new(path: Path, text: str, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+def _write_beside(path: Path, text: str, mode: int, temporary: contextlib.ExitStack) -> Path:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary.callback(Path(name).unlink, missing_ok=True)
     with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, mode)
         file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+    return Path(name)
