@@ -15,6 +15,14 @@ from lava.model.faults import SubmissionError
 from lava.model.job.base import describe
 from lava.model.yaml_source import Source
 
+#: settings that must be text
+_TEXTS = (
+    "dispatcher_download_dir",
+    "dispatcher_ip",
+    "dispatcher_http_ip",
+    "dispatcher_nfs_ip",
+    "dispatcher_tftp_ip",
+)
 DEFAULT_SCRATCH = Path("/var/lib/lava/dispatcher/tmp")
 
 
@@ -72,6 +80,9 @@ def load_dispatcher_configuration(path: Path | None) -> DispatcherConfiguration:
     loaded = _load(path) or {}
     if not isinstance(loaded, dict):
         raise ConfigurationError(f"{path}: must be a mapping of settings, not {describe(loaded)}")
+    for name in _TEXTS:
+        if not isinstance(loaded.get(name) or "", str):
+            raise ConfigurationError(f"{path}: {name} must be text, not {describe(loaded[name])}")
     return DispatcherConfiguration(loaded)
 
 

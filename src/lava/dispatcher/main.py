@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     # Whoever cancels now is heard once the job can be canceled in good order.
     signal.pthread_sigmask(signal.SIG_BLOCK, CANCEL_REASONS)
-    _set_title(f"lava-run [job: {args.job_id}]")
+    _set_title(f"lava-run {args.job_id}")
     try:
         args.output_dir.mkdir(parents=True, exist_ok=True)
         (args.output_dir / "result.yaml").unlink(missing_ok=True)  # of an earlier run: it must not be taken for ours
@@ -90,7 +90,7 @@ def _job_id(text: str) -> str:
 
 
 def _set_title(title: str) -> None:
-    """Show the job in ``ps`` and ``top``."""
+    """Show the job in ``ps`` and ``top``, which have room for 15 characters; the command line stays as it is."""
     with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_text(title[:15])
 

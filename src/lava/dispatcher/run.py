@@ -41,6 +41,8 @@ def run(args: argparse.Namespace, log: JobLog) -> int:
             raise InfrastructureError(_unwritable(log.failure))
         scratch = _make_scratch(configuration, args.job_id, args.output_dir)
     except LavaError as error:
+        if args.debug:
+            log.traceback(error)
         log.results({"case": "validate", "definition": "lava", "result": "fail"})
         return _finish(args.output_dir, log, Verdict(error))
     except Exception as error:
