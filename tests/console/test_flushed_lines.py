@@ -37,3 +37,18 @@ def test_nothing_is_flushed_twice() -> None:
     log.feed(b"\r")
     assert log.flush() == []
     assert log.feed(b"\nnext\n") == ["next"]
+
+
+def test_another_line_that_has_begun_is_not_cut() -> None:
+    """A signal is told of while the line after it is on its way: that line stays whole."""
+    log = LineLog()
+    assert log.feed(b"<LAVA_SIGNAL_ENDTC a>\nnumber 3") == ["<LAVA_SIGNAL_ENDTC a>"]
+    assert log.flush("<LAVA_SIGNAL_ENDTC a>") == []
+    assert log.feed(b" .\n") == ["number 3 ."]
+
+
+def test_the_line_that_is_asked_for_is_logged_before_its_end() -> None:
+    log = LineLog()
+    assert log.feed(b"one\n<LAVA_SIGNAL_ENDTC a>") == ["one"]
+    assert log.flush("<LAVA_SIGNAL_ENDTC a>") == ["<LAVA_SIGNAL_ENDTC a>"]
+    assert log.feed(b"\r\ntwo\n") == ["two"]

@@ -182,9 +182,9 @@ class Console:
         """Consume what has come."""
         self._matcher.clear()
 
-    def flush_log(self) -> None:
-        """Log a line that is not finished yet."""
-        if rest := self._lines.flush():
+    def flush_log(self, containing: str = "") -> None:
+        """Log a line that is not finished yet; with ``containing``, only one that has this in it."""
+        if rest := self._lines.flush(containing):
             self._log_target(rest)
 
     @property

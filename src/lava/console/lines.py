@@ -42,8 +42,14 @@ class LineLog:
         self._partial = data[end:]
         return _lines(data[: end - 1]) if end else []
 
-    def flush(self) -> list[str]:
-        """Return what is left of an unfinished line: before it is needed, or when nothing more will come."""
+    def flush(self, containing: str = "") -> list[str]:
+        """Return what is left of an unfinished line: before it is needed, or when nothing more will come.
+
+        Args:
+            containing: leave a line alone that has not this in it.
+        """
+        if containing.encode() not in self._partial:
+            return []
         rest, self._partial = self._partial, b""
         if not rest.strip(_NOTHING):
             return []

@@ -209,7 +209,7 @@ class _Reading:
         if isinstance(marker, Signal):
             first = hit.text.split("\n", 1)[0].rstrip("\r")
             if first.startswith("<LAVA_SIGNAL_"):
-                self._console.flush_log()  # it is to stand in the log before anything that is said of it
+                self._console.flush_log(first)  # it is to stand in the log before anything that is said of it
                 line = log.line_of_signal(first)
             # Tools that follow logs look for this line.
             log.debug(f"Received signal: <{marker.name}> {marker.parameters}")
