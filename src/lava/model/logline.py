@@ -27,6 +27,10 @@ _quote: Callable[[str], str] = json.encoder.encode_basestring
 # Characters that JSON allows bare and YAML does not (C1 controls, DEL, line separators, surrogates, BOM).
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
+# Numbers that Python writes in a way that YAML 1.1 takes for text, or that no other JSON parser takes; and texts, which
+# may look so inside.
+_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![.\d])(-?\d+)(e[+-]\d+)|(-?Infinity|NaN)')
+
 _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n"))
 
 
@@ -70,6 +74,8 @@ def encode(line: LogLine) -> bytes:
         note = _too_long(len(text))
         record["msg"] = note if isinstance(line.message, str) else {"skip": note}
         text = json.dumps(record, ensure_ascii=False, default=str)
+    if not isinstance(line.message, str):
+        text = _NUMBER.sub(_number, text)
     return f"- {_NOT_YAML.sub(_escape, text)}\n".encode()
 
 
@@ -90,6 +96,13 @@ def encode_lines(when: datetime, level: Level, texts: Sequence[str], namespace: 
                 texts = "\n".join(texts).replace(character, _quote(character)[1:-1]).split("\n")
     encoded = f"{head}{f'{tail}{head}'.join(texts)}{tail}" if texts else ""
     return (encoded if encoded.isascii() and "\x7f" not in encoded else _NOT_YAML.sub(_escape, encoded)).encode()
+
+
+def _number(match: re.Match[str]) -> str:
+    mantissa, exponent, special = match.groups()
+    if mantissa:
+        return f"{mantissa}.0{exponent}"
+    return f'"{special}"' if special else match.group()
 
 
 def _has_controls(text: str) -> bool:
