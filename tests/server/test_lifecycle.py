@@ -11,7 +11,7 @@ from lava.master.scheduler import run_round
 from lava.model.states import DeviceHealth, DeviceState, JobHealth, JobState
 from lava.server.actions import ingest, lifecycle
 from lava.server.logs import JobFiles
-from lava.server.models import Device, TestJob
+from lava.server.models import Device, TestJob, Worker
 
 pytestmark = pytest.mark.django_db
 
@@ -154,7 +154,30 @@ def test_jobs_that_nobody_knows(db: None) -> None:
     assert lifecycle.cancel_job(None, 4711) is None
     assert not lifecycle.job_started(4711)
     assert lifecycle.job_ended(4711, log_length=5, exit_status=0, error_text="", description="")
-    assert lifecycle.id_of("4711.1") is None
+    assert lifecycle.job_on("worker-1", "4711") is None
+    assert lifecycle.job_on("worker-1", "4711.1") is None
+
+
+def test_a_worker_speaks_for_its_own_jobs_only(submit: Submit) -> None:
+    """G16: what an admitted slave says of the jobs of others changes nothing."""
+    job = scheduled(submit)
+    name = job.display_id
+    lifecycle.started_on("worker-2", name)
+    assert look(job)[0] is JobState.SCHEDULED
+    # It is told to forget the job: it must have it from another instance.
+    assert lifecycle.ended_on("worker-2", name, log_length=0, exit_status=0, error_text="", description="")
+    assert look(job)[0] is JobState.SCHEDULED
+    assert ingest.store_chunks([ingest.Chunk("worker-2", name, 0, b"- {}\n")]) == [None]
+    lifecycle.started_on("worker-1", name)
+    assert look(job)[0] is JobState.RUNNING
+    assert ingest.store_chunks([ingest.Chunk("worker-1", name, 0, b"- {}\n")]) == [5]
+
+
+def test_a_job_stays_with_its_worker_when_its_device_is_moved(submit: Submit) -> None:
+    job = scheduled(submit)
+    Device.objects.update(worker_host=Worker.objects.create(hostname="worker-2"))
+    assert [order.job_id for order in lifecycle.start_orders("worker-1")] == [job.display_id]
+    assert lifecycle.start_orders("worker-2") == []
 
 
 def test_an_order_has_what_the_slave_needs_and_is_kept(submit: Submit) -> None:

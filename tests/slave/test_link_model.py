@@ -1,9 +1,9 @@
 """Any loss, repetition and reordering of messages, any kill point: the promises of the link hold in the end.
 
 The slave is the real one without its sockets: :class:`Control`, :class:`Jobs`, :class:`Forwarder`, :class:`SlavePeer`
-and the journal on disk.  Simulated are the machine that processes run on, the net, the clock, and a master that keeps
-what the real one keeps in its database.  Hypothesis chooses what happens; then the net heals, and everything must come
-to an end.
+and the journal on disk; of the master it is :class:`MasterPeer`.  Simulated are the machine that processes run on, the
+net, the clock, and the master's database.  Hypothesis chooses what happens; then the net heals, and everything must
+come to an end.
 
 Source: protocol specification 10: G1 to G7, G24, G25.
 """
@@ -15,7 +15,7 @@ import contextlib
 import itertools
 import shutil
 import tempfile
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,27 +29,12 @@ from lava.slave.forwarder import Forwarder
 from lava.slave.jobs import Jobs
 from lava.slave.journal import Journal
 from lava.slave.processes import CannotStart, ProcessId
-from lava.wire.messages import (
-    PROTOCOL,
-    Ack,
-    Cancel,
-    End,
-    EndOk,
-    Hello,
-    HelloOk,
-    Log,
-    Message,
-    Ping,
-    Pong,
-    Start,
-    StartOk,
-    Status,
-    decode,
-    encode,
-)
+from lava.wire.master_peer import Admit, Effect, Ended, MasterPeer, Order, Send, Started
+from lava.wire.messages import Ack, Cancel, End, EndOk, Log, Message, Start, decode, encode, join_route
 from lava.wire.slave_peer import SlavePeer
 
 JOBS = ("1", "2")
+NAME = "worker"
 
 
 class Killed(BaseException):
@@ -162,55 +147,61 @@ class Record:
 
 
 class Master:
-    """Answers as the daemon beside the database does."""
+    """The real :class:`MasterPeer`, and what the daemon around it does in its database."""
 
     def __init__(self) -> None:
         self.records = {job: Record() for job in JOBS}
-        self.admitted = False
+        self.peer = MasterPeer("1")
 
     def restart(self) -> None:
-        self.admitted = False
+        self.peer = MasterPeer("1")
 
-    def round(self) -> list[Message]:
-        """Return the orders that are not answered yet."""
-        if not self.admitted:
-            return []
-        orders: list[Message] = []
+    def round(self, now: float) -> list[Message]:
+        """Return the orders that are due."""
+        orders: list[Order] = []
         for job, record in self.records.items():
             if record.state == "scheduled":
                 orders.append(Start(job, b"definition: 1", b"device"))
             elif record.state == "canceling":
                 orders.append(Cancel(job))
-        return orders
+        return [due.message for due in self.peer.orders(NAME, orders, now)]
 
-    def receive(self, message: Message) -> list[Message]:
+    def receive(self, route: bytes, message: Message, now: float) -> list[Message]:
+        return self._perform(self.peer.receive(route, "", message, now), now)
+
+    def tick(self, now: float) -> None:
+        self.peer.tick(now)
+
+    def _perform(self, effects: Sequence[Effect], now: float) -> list[Message]:
         answers: list[Message] = []
-        if isinstance(message, Hello) or not self.admitted:
-            self.admitted = True
-            answers.append(HelloOk(PROTOCOL, "1", 5))
-            answers += [Status(job) for job, record in self.records.items() if record.state in ("running", "canceling")]
-        match message:
-            case Ping():
-                answers.append(Pong(5))
-            case StartOk(job=job):
-                if self.records[job].state == "scheduled":
-                    self.records[job].state = "running"
-            case End(job=job):
-                record = self.records[job]
-                if record.state != "finished" and len(record.log) >= message.log_length:
-                    record.state, record.end = "finished", message
-                if record.state == "finished":
-                    answers.append(EndOk(job))
-            case _:
-                pass
+        for effect in effects:
+            match effect:
+                case Send(_, message):
+                    answers.append(message)
+                case Admit():
+                    known = [job for job, record in self.records.items() if record.state in ("running", "canceling")]
+                    answers += self._perform(self.peer.answer(effect, "", known, now), now)
+                case Started(_, _, job):
+                    if self.records[job].state == "scheduled":
+                        self.records[job].state = "running"
+                case Ended(_, _, end):
+                    record = self.records[end.job]
+                    if record.state != "finished" and len(record.log) >= end.log_length:
+                        record.state, record.end = "finished", end
+                    if record.state == "finished":
+                        answers.append(EndOk(end.job))
+                case _:
+                    pass
         return answers
 
-    def store(self, log: Log) -> Ack:
+    def store(self, route: bytes, log: Log, now: float) -> list[Message]:
+        if self.peer.speaks_for(route, "", now) is None:
+            return []
         record = self.records[log.job]
         known = len(record.log) - log.offset
         if 0 <= known < len(log.lines):
             record.log += log.lines[known:]
-        return Ack(log.job, len(record.log))
+        return [Ack(log.job, len(record.log))]
 
     def cancel(self, job: str) -> None:
         record = self.records[job]
@@ -236,7 +227,8 @@ class World:
         self.journal = KillableJournal(self.directory, self.kill)
         self.machine.children.clear()
         self.jobs = Jobs(self.journal, self.directory / "tmp", self.machine, on_end=lambda end: self._ended(end))
-        peer = SlavePeer("1", f"epoch {self.died}")
+        self.route = join_route(NAME, f"epoch-{self.died}")
+        peer = SlavePeer("1", self.journal.instance)
         self.control = Control(peer, self.jobs, send=lambda message: self._put("up", message))
         self.forwarder = Forwarder(self._send_log, lambda: self.now)
         await self._doing(self.jobs.adopt)
@@ -282,11 +274,12 @@ class World:
         message = decode(self.net[queue].pop(index))
         match queue:
             case "up":
-                for answer in self.master.receive(message):
+                for answer in self.master.receive(self.route, message, self.now):
                     self._put("down", answer)
             case "log":
                 assert isinstance(message, Log)
-                self._put("ack", self.master.store(message))
+                for answer in self.master.store(self.route, message, self.now):
+                    self._put("ack", answer)
             case "down":
                 await self._doing(lambda: self._control().receive(message, self.now))
             case "ack":
@@ -302,7 +295,8 @@ class World:
         self.now += seconds
         await self._doing(lambda: self._control().tick(self.now))
         await self._doing(lambda: self.forwarder.forward(self.jobs.log_files))
-        for order in self.master.round():
+        self.master.tick(self.now)
+        for order in self.master.round(self.now):
             self._put("down", order)
 
     async def heal(self) -> None:

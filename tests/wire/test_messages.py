@@ -17,15 +17,17 @@ from lava.wire.messages import (
     Ack,
     End,
     Hello,
+    HelloOk,
     Log,
     Message,
-    Ping,
     Start,
     StartOk,
     WireError,
     check_name,
     decode,
     encode,
+    join_route,
+    split_route,
 )
 
 KINDS = list(messages._KINDS.values())
@@ -205,7 +207,19 @@ def test_bodies_that_may_be_left_out_are_empty() -> None:
     assert start == Start("1", b"definition", b"device")
 
 
-def test_g17_greetings_say_which_protocol_is_spoken() -> None:
-    """G17: a master that was upgraded alone learns it from the ping, which comes before anything else."""
-    for kind in (Hello, Ping):
-        assert "protocol" in {entry.name for entry in fields(kind)}
+def test_g17_the_greeting_says_which_protocol_is_spoken() -> None:
+    assert "protocol" in {entry.name for entry in fields(Hello)}
+    assert "protocol" in {entry.name for entry in fields(HelloOk)}
+
+
+@pytest.mark.parametrize("name", ["worker-1", "a.b_c-d", "x" * 200])
+def test_a_route_holds_name_and_epoch(name: str) -> None:
+    assert split_route(join_route(name, "12-ab")) == (name, "12-ab")
+
+
+@pytest.mark.parametrize(
+    "route", [b"", b"worker", b"worker/", b"/1", b"a b/1", b"master/1", b"w/../1", b"\xff/1", b"w/" + b"1" * 41]
+)
+def test_g15_what_is_no_route_of_a_slave(route: bytes) -> None:
+    with pytest.raises(WireError):
+        split_route(route)

@@ -30,6 +30,7 @@ class Control:
         self._peer = peer
         self._jobs = jobs
         self._send = send
+        self._rejected = ""
 
     def tick(self, now: float) -> None:
         """Send what is due."""
@@ -41,11 +42,19 @@ class Control:
 
     def receive(self, message: Message, now: float) -> None:
         """Do what a message asks for; one that cannot be obeyed leaves the others alone."""
-        for command in self._peer.receive(message, now):
+        answers, commands = self._peer.receive(message, now)
+        for answer in answers:
+            self._send(answer)
+        for command in commands:
             try:
                 self._perform(command, now)
             except Exception:
                 _log.exception("cannot obey %s", message.tag)
+
+    def line_is_up(self, now: float) -> None:
+        """Take in that the connection was made, again."""
+        for message in self._peer.line_is_up(now):
+            self._send(message)
 
     def ended(self, end: End, now: float) -> None:
         """Report an end until it is acknowledged."""
@@ -65,11 +74,14 @@ class Control:
     def _perform(self, command: Command, now: float) -> None:
         match command:
             case Connected():
+                self._rejected = ""
                 _log.info("Connection with the master established")
             case Lost():
                 _log.error("Master goes OFFLINE: no word for long; jobs go on")
             case Rejected(reason):
-                _log.error("the master refuses this slave: %s", reason)
+                level = logging.DEBUG if reason == self._rejected else logging.ERROR
+                self._rejected = reason
+                _log.log(level, "the master refuses this slave: %s", reason)
             case StartJob(order):
                 _log.info("[%s] <= START", order.job)
                 self._report(order.job, self._jobs.start(order), now)

@@ -13,9 +13,10 @@ import zmq.asyncio
 
 from lava import __version__
 from lava.wire.certificates import Certificate
-from lava.wire.messages import Ack, End, Gone, Message, WireError
+from lava.wire.line import Line
+from lava.wire.messages import Ack, End, Gone, Message, WireError, join_route
 from lava.wire.slave_peer import SlavePeer
-from lava.wire.sockets import DialingSocket
+from lava.wire.sockets import Dialing, DialingSocket
 
 from .control import Control
 from .forwarder import Forwarder
@@ -44,6 +45,9 @@ class Configuration:
     state_directory: Path
     own: Certificate | None = None
     master_key: Certificate | None = None
+    ipv6: bool = False
+    #: ``HOST:PORT``; empty: none
+    socks_proxy: str = ""
     stop_jobs_on_exit: bool = False
     lava_run: Sequence[str] = LAVA_RUN
 
@@ -58,8 +62,8 @@ class Slave:
         self._jobs = Jobs(
             journal, configuration.state_directory / "tmp", JobProcesses(configuration.lava_run), on_end=self._ended
         )
-        token = os.urandom(6).hex()
-        peer = SlavePeer(__version__, f"{os.getpid()}-{token}")
+        self._route = join_route(configuration.name, f"{os.getpid()}-{os.urandom(8).hex()}")
+        peer = SlavePeer(__version__, journal.instance)
         self._control = Control(peer, self._jobs, send=self._outbox.put_nowait)
         self._context = zmq.asyncio.Context()
         self._control_socket = self._dial(configuration.master)
@@ -68,9 +72,8 @@ class Slave:
 
     def _dial(self, address: str) -> DialingSocket:
         configuration = self._configuration
-        return DialingSocket(
-            self._context, address, configuration.name, own=configuration.own, master=configuration.master_key
-        )
+        dialing = Dialing(configuration.own, configuration.master_key, configuration.ipv6, configuration.socks_proxy)
+        return DialingSocket(self._context, address, self._route, dialing)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop; jobs go on, unless the configuration says otherwise."""
@@ -82,6 +85,8 @@ class Slave:
             asyncio.create_task(self._receive_control(), name="control"),
             asyncio.create_task(self._receive_acknowledgements(), name="acknowledgements"),
             asyncio.create_task(self._forward(), name="forward"),
+            asyncio.create_task(self._watch_control_line(), name="control line"),
+            asyncio.create_task(self._watch_log_line(), name="log line"),
         ]
         stopping = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -125,6 +130,20 @@ class Slave:
                 continue
             _log.debug("The master replied: ['%s']", message.tag)
             self._control.receive(message, self._loop.time())
+
+    async def _watch_control_line(self) -> None:
+        async for news in self._control_socket.news():
+            if news.line is Line.UP:
+                self._control.line_is_up(self._loop.time())
+            elif news.trouble:
+                _log.error("no connection with the master at %s: %s", self._control_socket.address, news.trouble)
+
+    async def _watch_log_line(self) -> None:
+        async for news in self._log_socket.news():
+            if news.line is Line.UP:
+                self._forwarder.line_is_up()
+            elif news.trouble:
+                _log.error("no connection for logs to %s: %s", self._log_socket.address, news.trouble)
 
     async def _receive_acknowledgements(self) -> None:
         while True:

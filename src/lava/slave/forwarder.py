@@ -48,6 +48,11 @@ class Forwarder:
             sent = True
         return sent
 
+    def line_is_up(self) -> None:
+        """Take in that the connection was made, again: what was on its way is lost."""
+        for sender in self._senders.values():
+            sender.start_over()
+
     def acknowledge(self, job: str, offset: int) -> None:
         """Take in that the master has stored everything before the offset."""
         if job in self._senders:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import secrets
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -57,6 +58,15 @@ class JournalError(Exception):
     """The state directory cannot be used; the message says why."""
 
 
+def _instance(directory: Path) -> str:
+    """Return a name for this state directory that no other one has; made once."""
+    path = directory / "instance"
+    if not path.exists():
+        path.with_suffix(".new").write_text(f"{secrets.token_hex(8)}\n")
+        path.with_suffix(".new").rename(path)
+    return path.read_text().strip()
+
+
 class Journal:
     """The jobs, in a file that survives being killed.
 
@@ -82,6 +92,11 @@ class Journal:
             raise JournalError(
                 f"another slave uses the state directory {directory}: stop it, or give this one another --state-dir"
             ) from None
+        try:
+            self.instance = _instance(directory)
+        except OSError as error:
+            self._lock.close()
+            raise JournalError(f"cannot use the state directory {directory}: {error.strerror}") from error
         try:
             self._database = sqlite3.connect(self._file, isolation_level=None)
         except sqlite3.Error as error:

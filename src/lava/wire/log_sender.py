@@ -35,6 +35,10 @@ class LogSender:
             return None
         return self.sent
 
+    def start_over(self) -> None:
+        """Send everything again that is not acknowledged."""
+        self.sent = self.acknowledged
+
     def sent_chunk(self, offset: int, length: int, now: float) -> None:
         """Note that a chunk was sent."""
         if self.sent == self.acknowledged:

@@ -14,12 +14,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Final
 
-#: understood by both sides; the other side's may be one lower
+#: what this version speaks; it is understood by the versions before and after it
 PROTOCOL = 1
+#: what this version still understands
+OLDEST_PROTOCOL = max(1, PROTOCOL - 1)
 LARGEST_HEADER = 64 * 1024
 #: a body is a chunk of a log, or a file of a job: more than the server takes as a definition
 LARGEST_BODY = 24 * 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+#: changes each time the slave starts
+_EPOCH = re.compile(r"[0-9A-Za-z-]{1,40}")
 _JOB = re.compile(r"[0-9]{1,18}(\.[0-9]{1,6})?")
 #: names that are no slave's
 RESERVED = frozenset({"lava-logs", "master"})
@@ -42,6 +46,23 @@ def check_name(name: str) -> str:
     return name
 
 
+def join_route(name: str, epoch: str) -> bytes:
+    """Return what a slave's sockets call themselves: two slaves with one name must not be taken for one."""
+    return f"{name}/{epoch}".encode()
+
+
+def split_route(route: bytes) -> tuple[str, str]:
+    """Return name and epoch.
+
+    Raises:
+        WireError: it is none of ours.
+    """
+    name, separator, epoch = route.decode("utf-8", "replace").partition("/")
+    if not separator or not _EPOCH.fullmatch(epoch):
+        raise WireError(f"{route[:60]!r} is no route of a slave")
+    return check_name(name), epoch
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """Base of all messages: fields of kind ``bytes`` travel as bodies, the others in the header."""
@@ -56,8 +77,8 @@ class Hello(Message):
     tag = "HELLO"
     protocol: int
     version: str
-    #: changes each time the slave starts
-    epoch: str
+    #: stays the same when a slave starts again with the same state directory; tells it from another with its name
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +89,8 @@ class HelloOk(Message):
     protocol: int
     version: str
     ping_seconds: int
+    #: of several masters, the one with the highest term counts
+    term: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +102,17 @@ class Refused(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Who(Message):
+    """The master does not know the slave: it has started again, or the slave was silent.  Answered by HELLO."""
+
+    tag = "WHO"
+
+
+@dataclass(frozen=True, slots=True)
 class Ping(Message):
-    """The slave lives; says everything that a master needs that has just started."""
+    """The slave lives."""
 
     tag = "PING"
-    version: str
-    epoch: str
-    protocol: int = PROTOCOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +214,7 @@ class Gone(Message):
 
 _KINDS: Final[Mapping[str, type[Message]]] = {
     kind.tag: kind
-    for kind in (Hello, HelloOk, Refused, Ping, Pong, Start, StartOk, Cancel, Status, End, EndOk, Log, Ack, Gone)
+    for kind in (Hello, HelloOk, Refused, Who, Ping, Pong, Start, StartOk, Cancel, Status, End, EndOk, Log, Ack, Gone)
 }
 _CHECKS: Final[Mapping[str, tuple[type, ...]]] = {"int": (int,), "str": (str,), "int | None": (int, type(None))}
 

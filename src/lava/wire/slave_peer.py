@@ -17,10 +17,13 @@ from lava.wire.messages import (
     Refused,
     Start,
     Status,
+    Who,
 )
 
 HELLO_SECONDS = 1.0
 SLOWEST_HELLO_SECONDS = 10.0
+#: not even when asked does a slave greet more often
+SHORTEST_HELLO_SECONDS = 0.2
 END_SECONDS = 5.0
 FIRST_PING_SECONDS = 5.0
 #: so many ping intervals without a word, and the master counts as offline
@@ -90,7 +93,8 @@ class SlavePeer:
     """Greets, pings, and repeats what is not acknowledged."""
 
     version: str
-    epoch: str
+    #: see :class:`Hello`
+    instance: str = ""
     connected: bool = False
     _heard: float = 0.0
     _greeted: float = float("-inf")
@@ -108,24 +112,24 @@ class SlavePeer:
             commands.append(Lost())
         if not self.connected:
             if now - self._greeted >= self._greet_pause:
-                self._greeted = now
                 self._greet_pause = min(self._greet_pause * 1.5, SLOWEST_HELLO_SECONDS)
-                messages.append(Hello(PROTOCOL, self.version, self.epoch))
+                messages.append(self._greet(now))
             return messages, commands
         # Also to a master that talks a lot: its answer shows that it hears us, and only a ping says that we live.
         if now - self._pinged >= self._ping_seconds:
             self._pinged = now
-            messages.append(Ping(self.version, self.epoch, PROTOCOL))
+            messages.append(Ping())
         for report in self._ends.values():
             if now - report.sent >= END_SECONDS:
                 report.sent = now
                 messages.append(report.end)
         return messages, commands
 
-    def receive(self, message: Message, now: float) -> list[Command]:
-        """Return what a message of the master asks for."""
+    def receive(self, message: Message, now: float) -> tuple[list[Message], list[Command]]:
+        """Return what to answer at once, and what a message of the master asks for."""
+        messages: list[Message] = []
         commands: list[Command] = []
-        if not isinstance(message, Refused):
+        if not isinstance(message, Refused | Who):
             self._heard = now
         match message:
             case HelloOk(ping_seconds=seconds):
@@ -137,6 +141,10 @@ class SlavePeer:
                     for report in self._ends.values():
                         report.sent = float("-inf")
                     commands.append(Connected())
+            case Who():
+                self.connected = False
+                if now - self._greeted >= SHORTEST_HELLO_SECONDS:
+                    messages.append(self._greet(now))
             case Pong(ping_seconds=seconds):
                 self._ping_seconds = max(1.0, float(seconds))
             case Refused(reason=reason):
@@ -153,7 +161,18 @@ class SlavePeer:
                 commands.append(ForgetJob(job))
             case _:
                 pass  # of a newer master
-        return commands
+        return messages, commands
+
+    def line_is_up(self, now: float) -> list[Message]:
+        """Take in that the connection was made, again: whoever answers may be another one, so ask at once."""
+        if self.connected:
+            self._pinged = now
+            return [Ping()]
+        return [self._greet(now)] if now - self._greeted >= SHORTEST_HELLO_SECONDS else []
+
+    def _greet(self, now: float) -> Hello:
+        self._greeted = now
+        return Hello(PROTOCOL, self.version, self.instance)
 
     def end(self, end: End, now: float) -> list[Message]:
         """Report the end of a job until it is acknowledged."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import IntegrityError, transaction
+from django.db.models import Subquery
 
 from lava.model.states import DeviceState, JobEvent, JobState, next_job_state
 from lava.server import wake
@@ -15,8 +16,9 @@ def give(job_id: int, device: str) -> bool:
         with transaction.atomic():
             state = next_job_state(JobState.SUBMITTED, JobEvent.ASSIGNED)
             taken = Device.objects.filter(pk=device, state=DeviceState.IDLE).update(state=DeviceState.RESERVED)
+            worker = Device.objects.filter(pk=device).values("worker_host")
             moved = TestJob.objects.filter(pk=job_id, state=JobState.SUBMITTED, actual_device__isnull=True).update(
-                state=state, actual_device_id=device, waiting_reason=""
+                state=state, actual_device_id=device, actual_worker_id=Subquery(worker), waiting_reason=""
             )
             if not taken or not moved:
                 transaction.set_rollback(True)

@@ -7,7 +7,8 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import yaml
@@ -20,9 +21,36 @@ from lava.server.logs import JobFiles
 from lava.server.models import TestJob
 from lava.server.results.models import OUTCOMES, TestCase, TestSet, TestSuite
 
+from .lifecycle import job_on
+
 #: metadata longer than this is cut down.  Source: server 9.1
 METADATA_LIMIT = 4096
 _RESULT_LINE = b'"lvl": "results"'
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Whole lines that a worker sent."""
+
+    worker: str
+    #: id that people use
+    job: str
+    #: bytes of the job's log before them
+    offset: int
+    lines: bytes
+
+
+def store_chunks(chunks: Sequence[Chunk]) -> list[int | None]:
+    """Store chunks in their order; return for each the next offset, or None when the worker runs no such job."""
+    jobs: dict[tuple[str, str], int | None] = {}
+    answers: list[int | None] = []
+    for chunk in chunks:
+        key = (chunk.worker, chunk.job)
+        if key not in jobs:
+            jobs[key] = job_on(*key)
+        job = jobs[key]
+        answers.append(None if job is None else store_log(job, chunk.offset, chunk.lines))
+    return answers
 
 
 @transaction.atomic

@@ -164,7 +164,7 @@ def start_orders(worker: str) -> list[StartOrder]:
     A job whose files cannot be read or rendered is ended, with the file named; the others go on.
     """
     orders = []
-    scheduled = TestJob.objects.filter(state=JobState.SCHEDULED, actual_device__worker_host=worker)
+    scheduled = TestJob.objects.filter(state=JobState.SCHEDULED, actual_worker=worker)
     for job in scheduled.select_related("actual_device").order_by("pk"):
         try:
             orders.append(_order(job, worker))
@@ -210,12 +210,32 @@ def running_jobs(worker: str) -> list[str]:
 
 
 def _display_ids(worker: str, states: list[JobState]) -> list[str]:
-    jobs = TestJob.objects.filter(state__in=states, actual_device__worker_host=worker).order_by("pk")
+    jobs = TestJob.objects.filter(state__in=states, actual_worker=worker).order_by("pk")
     return [job.display_id for job in jobs]
 
 
-def id_of(display_id: str) -> int | None:
-    """Return the primary key behind an id that people use, or None."""
-    if display_id.isdigit():
-        return int(display_id)
-    return TestJob.objects.filter(sub_id=display_id).values_list("pk", flat=True).first()
+def job_on(worker: str, display_id: str) -> int | None:
+    """Return the primary key of a job that the worker runs or ran; None for one that is not there, or another's."""
+    jobs = TestJob.objects.filter(actual_worker=worker)
+    jobs = jobs.filter(pk=int(display_id)) if display_id.isdigit() else jobs.filter(sub_id=display_id)
+    return jobs.values_list("pk", flat=True).first()
+
+
+def started_on(worker: str, display_id: str) -> None:
+    """Take in that the worker runs the job."""
+    job = job_on(worker, display_id)
+    if job is not None:
+        job_started(job)
+
+
+def ended_on(
+    worker: str, display_id: str, *, log_length: int, exit_status: int | None, error_text: str, description: str
+) -> bool:
+    """Take in that the worker is done with the job; False while a part of its log is missing.
+
+    A job that is none of the worker's is done with: the worker may forget it, and nothing happens here.
+    """
+    job = job_on(worker, display_id)
+    return job is None or job_ended(
+        job, log_length=log_length, exit_status=exit_status, error_text=error_text, description=description
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -39,13 +40,33 @@ def worker_seen(hostname: str, version: str, public_key: str = "") -> str | None
 
 
 @transaction.atomic
-def lose_silent_workers(now: datetime, silence: timedelta) -> list[str]:
-    """Mark the workers offline that were not heard of for so long, and return their names."""
-    lost = []
-    for worker in Worker.objects.select_for_update().filter(state=WorkerState.ONLINE, last_ping__lt=now - silence):
-        worker.state = next_worker_state(WorkerState(worker.state), WorkerEvent.LOST)
-        worker.save(update_fields=["state"])
-        lost.append(worker.hostname)
-    if lost:
-        wake.announce(wake.QUEUE)
-    return lost
+def lose_silent_workers(now: datetime, silence: timedelta, here: Collection[str] = ()) -> list[str]:
+    """Mark the workers offline that were not heard of for so long, and return their names.
+
+    Args:
+        here: workers that are known to be there, although that could not be written down.
+    """
+    silent = Worker.objects.select_for_update().filter(state=WorkerState.ONLINE, last_ping__lt=now - silence)
+    lost = [worker for worker in silent if worker.hostname not in here]
+    for worker in lost:
+        _lose(worker)
+    return [worker.hostname for worker in lost]
+
+
+@transaction.atomic
+def worker_lost(hostname: str) -> None:
+    """Mark a worker offline."""
+    worker = Worker.objects.select_for_update().filter(pk=hostname, state=WorkerState.ONLINE).first()
+    if worker is not None:
+        _lose(worker)
+
+
+def _lose(worker: Worker) -> None:
+    worker.state = next_worker_state(WorkerState(worker.state), WorkerEvent.LOST)
+    worker.save(update_fields=["state"])
+    wake.announce(wake.QUEUE)
+
+
+def worker_blamed(hostname: str, reason: str) -> None:
+    """Keep why a slave is refused that claims to be the worker; shown until one is admitted."""
+    Worker.objects.filter(pk=hostname).update(refusal=reason)

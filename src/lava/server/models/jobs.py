@@ -38,6 +38,8 @@ class TestJob(models.Model):
     requested_worker = models.ForeignKey(Worker, models.CASCADE, null=True, blank=True, related_name="+")
     tags = models.ManyToManyField(Tag, blank=True, related_name="+")
     actual_device = models.ForeignKey(Device, models.CASCADE, null=True, blank=True, related_name="jobs")
+    #: whose slave runs the job, wherever its device is moved meanwhile; nobody else may report of it
+    actual_worker = models.ForeignKey(Worker, models.SET_NULL, null=True, blank=True, editable=False, related_name="+")
     submit_time = models.DateTimeField(auto_now_add=True)
     start_time = models.DateTimeField(null=True, blank=True)
     end_time = models.DateTimeField(null=True, blank=True)
