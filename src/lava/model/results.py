@@ -99,7 +99,7 @@ def _decimal(value: Any) -> Decimal | None:
         number = Decimal(str(value))
     except InvalidOperation:
         raise ResultError(f"'{value}' is no number") from None
-    if not number.is_finite() or abs(number) >= _DECIMAL_LIMIT:
+    if not number.is_finite() or number.copy_abs() >= _DECIMAL_LIMIT:
         raise ResultError(f"'{value}' is no number that can be stored")
     return number
 
