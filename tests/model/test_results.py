@@ -99,7 +99,9 @@ def test_what_cannot_be_kept(record: Any, reason: str) -> None:
 
 
 KEYS = st.sampled_from(["definition", "case", "result", "measurement", "units", "set", "starttc", "endtc", "duration"])
-ODD: st.SearchStrategy[Any] = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()) | st.just({})
+ODD: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()) | st.just({})
+)
 
 
 @given(st.dictionaries(KEYS, ODD))

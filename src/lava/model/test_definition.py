@@ -79,7 +79,7 @@ def parse_test_definition(document: object, *, where: str) -> TestDefinition:
         steps=_lines((document.get("run") or {}).get("steps")),
         parse_pattern=parse.get("pattern"),
         fixups=dict(parse.get("fixupdict") or {}),
-        expected=tuple(expected) if expected is not None else None,
+        expected=_lines(expected) if expected is not None else None,
     )
 
 
@@ -132,19 +132,26 @@ def definition_faults(document: object, *, strict: bool) -> Iterator[Fault]:
         else:
             yield from _line_faults(run["steps"], ("run", "steps"))
     yield from _install_faults(document.get("install"), strict)
-    parse = document.get("parse")
-    if parse is not None:
-        if not isinstance(parse, Mapping):
-            yield Fault(("parse",), "must be a mapping with pattern and fixupdict")
-            return
-        fixups = parse.get("fixupdict") or {}
-        if not isinstance(fixups, Mapping):
-            yield Fault(("parse", "fixupdict"), "must be a mapping")
-        else:
-            for raw, outcome in fixups.items():
-                if outcome not in OUTCOMES:
-                    hint = f"one of: {', '.join(OUTCOMES)}"
-                    yield Fault(("parse", "fixupdict", str(raw)), f"'{outcome}' is no result", hint)
+    yield from _line_faults(document.get("expected"), ("expected",))
+    yield from _parse_faults(document.get("parse"))
+
+
+def _parse_faults(parse: object) -> Iterator[Fault]:
+    if parse is None:
+        return
+    if not isinstance(parse, Mapping):
+        yield Fault(("parse",), "must be a mapping with pattern and fixupdict")
+        return
+    if not isinstance(parse.get("pattern"), str | None):
+        yield Fault(("parse", "pattern"), "must be text", "a regular expression in quotes")
+    fixups = parse.get("fixupdict") or {}
+    if not isinstance(fixups, Mapping):
+        yield Fault(("parse", "fixupdict"), "must be a mapping")
+        return
+    for raw, outcome in fixups.items():
+        if outcome not in OUTCOMES:
+            hint = f"one of: {', '.join(OUTCOMES)}"
+            yield Fault(("parse", "fixupdict", str(raw)), f"'{outcome}' is no result", hint)
 
 
 def _metadata_faults(metadata: Mapping[Any, Any]) -> Iterator[Fault]:
