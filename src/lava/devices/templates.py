@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import FileSystemLoader, TemplateError, TemplateNotFound, TemplateSyntaxError, nodes
+from jinja2 import (
+    FileSystemLoader,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    Undefined,
+    UndefinedError,
+    nodes,
+)
 from jinja2.sandbox import SandboxedEnvironment
 
 #: the templates that come with LAVA; an admin's directory before it shadows them
@@ -37,8 +45,17 @@ _Quoted.add_representer(str, _quoted_text)
 
 
 def yaml_quote(value: Any) -> str:
-    """Return the value as one line of YAML that reads back as an equal value."""
-    text: str = yaml.dump(value, Dumper=_Quoted, default_flow_style=True, width=10**9, allow_unicode=True)
+    """Return the value as one line of YAML that reads back as an equal value.
+
+    Raises:
+        UndefinedError, TypeError: there is no value, or none that YAML knows.
+    """
+    if isinstance(value, Undefined):
+        raise UndefinedError(f"'{value._undefined_name}' is undefined: give it a default")
+    try:
+        text: str = yaml.dump(value, Dumper=_Quoted, default_flow_style=True, width=10**9, allow_unicode=True)
+    except yaml.representer.RepresenterError:
+        raise TypeError(f"{value!r} is nothing that YAML can hold") from None
     return text.removesuffix("\n").removesuffix("...").removesuffix("\n")
 
 
@@ -53,8 +70,9 @@ class Templates:
     def __init__(self, devices: Path | None, device_types: Sequence[Path]) -> None:
         """Search ``devices`` first, then each of ``device_types`` in order."""
         self._paths = [path for path in (devices, *device_types) if path is not None]
+        self._loader = FileSystemLoader([str(path) for path in self._paths])
         self._environment = SandboxedEnvironment(
-            loader=FileSystemLoader([str(path) for path in self._paths]),
+            loader=self._loader,
             trim_blocks=True,
             autoescape=False,
             cache_size=-1,
@@ -85,18 +103,18 @@ class Templates:
             raise TemplateFault(f"{name}: '{error.name}' is in none of {searched}") from error
         except TemplateSyntaxError as error:
             raise TemplateFault(f"{error.filename or name}:{error.lineno}: {error.message}") from error
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        except RecursionError as error:
+            raise TemplateFault(f"{_where(error) or name}: it extends or includes itself, or never ends") from error
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, OSError) as error:
             said = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
             raise TemplateFault(f"{_where(error) or name}: {said}") from error
 
     def source(self, name: str) -> str | None:
         """Return the text of the file itself, or None."""
-        for path in self._paths:
-            try:
-                return (path / name).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError):
-                continue
-        return None
+        try:
+            return self._loader.get_source(self._environment, name)[0]
+        except (TemplateNotFound, OSError, UnicodeDecodeError):
+            return None
 
     def names(self) -> list[str]:
         """Return the names of all dictionaries and templates."""
