@@ -8,7 +8,7 @@ import lzma
 import shutil
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from lava.model.errors import InfrastructureError, JobError
 from lava.model.job import Download
 
 from .background import Abort, in_background
+from .members import TAMED, system_member
 from .sources import open_source
 from .unpack import Sink, open_sink
 
@@ -166,7 +167,7 @@ class _Decoding:
 def _extract(archive: Path, directory: Path, abort: Abort) -> None:
     try:
         with tarfile.open(archive) as tar:
-            tar.extractall(directory, members=_until(abort, tar), filter="tar")
+            tar.extractall(directory, members=_members(tar, directory, abort), **TAMED)  # noqa: S202 (each is looked at)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise JobError(f"{archive.name}: cannot be unpacked as 'archive: tar': {error}") from error
     except OSError as error:
@@ -176,7 +177,7 @@ def _extract(archive: Path, directory: Path, abort: Abort) -> None:
         raise InfrastructureError(f"cannot unpack {archive.name}: {error.strerror}") from error
 
 
-def _until(abort: Abort, members: Iterable[tarfile.TarInfo]) -> Iterator[tarfile.TarInfo]:
-    for member in members:
+def _members(tar: tarfile.TarFile, directory: Path, abort: Abort) -> Iterator[tarfile.TarInfo]:
+    for member in tar:
         abort.check()
-        yield member
+        yield system_member(member, directory)

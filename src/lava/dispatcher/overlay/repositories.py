@@ -6,6 +6,7 @@ Source: dispatcher specification 12.4, job definition 10.1.
 from __future__ import annotations
 
 import asyncio
+import copy
 import shutil
 import tarfile
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from lava.dispatcher.action import Action
-from lava.dispatcher.downloads import check_source, fetch, resolve_url
+from lava.dispatcher.downloads import TAMED, check_source, data_member, fetch, resolve_url
 from lava.dispatcher.git import GitSource, Remote, clone
 from lava.dispatcher.job import StepContext
 from lava.model.errors import InfrastructureError, JobError
@@ -257,7 +258,8 @@ def _unpack(archive: Path, directory: Path, strip_components: int) -> None:
             parts = Path(member.name).parts[strip_components:]
             if not parts:
                 continue
-            stripped = member.replace(name=str(Path(*parts)), deep=False)
+            stripped = copy.copy(member)
+            stripped.name = str(Path(*parts))
             if member.islnk():  # the target of a hard link is a path of the archive, too
                 stripped.linkname = str(Path(*Path(member.linkname).parts[strip_components:]))
-            tar.extract(stripped, directory, filter="data")
+            tar.extract(data_member(stripped, directory), directory, **TAMED)
