@@ -65,8 +65,8 @@ SLAVE = [
     ("PLAIN", "--plain", ["--encrypt"], is_set(slave_knows("own")), False, True),
     ("MASTER_CERT", "--master-cert a.key", ["--master-cert", "b.key"], attribute("master_cert"), "a.key", "b.key"),
     ("SLAVE_CERT", "--slave-cert a.key_secret", ["--slave-cert", "b"], attribute("slave_cert"), "a.key_secret", "b"),
-    ("IPV6", "--ipv6", ["--no-ipv6"], attribute("ipv6"), True, False),
-    ("SOCKS_PROXY", "--socks-proxy a:1", ["--socks-proxy", "b:2"], attribute("socks_proxy"), "a:1", "b:2"),
+    ("IPV6", "--ipv6", ["--no-ipv6"], slave_knows("ipv6"), True, False),
+    ("SOCKS_PROXY", "--socks-proxy a:1", ["--socks-proxy", "b:2"], slave_knows("socks_proxy"), "a:1", "b:2"),
     ("STATE_DIR", "one", ["--state-dir", "two"], attribute("state_dir"), "one", "two"),
     (
         *("LAVA_RUN", "nice -n 5 lava-run", ["--lava-run", "lava-run"]),
@@ -89,7 +89,7 @@ MASTER = [
     ("PLAIN", "--plain", ["--encrypt"], is_set(master_knows("own")), False, True),
     ("MASTER_CERT", "--master-cert a", ["--master-cert", "b"], attribute("master_cert"), "a", "b"),
     ("SLAVES_CERTS", "--slaves-certs a", ["--slaves-certs", "b"], attribute("slaves_certs"), "a", "b"),
-    ("IPV6", "--ipv6", ["--no-ipv6"], attribute("ipv6"), True, False),
+    ("IPV6", "--ipv6", ["--no-ipv6"], master_knows("ipv6"), True, False),
 ]
 CASES = [Case(slave, *row) for row in SLAVE] + [Case(master, *row) for row in MASTER]
 BOTH = pytest.mark.parametrize("daemon", [slave, master], ids=["slave", "master"])

@@ -112,7 +112,11 @@ def configure(args: argparse.Namespace) -> Configuration:
             args.master_socket,
         )
     return Configuration(
-        control=args.master_socket, logger=args.log_socket, own=own, slaves=args.slaves_certs if own else None
+        control=args.master_socket,
+        logger=args.log_socket,
+        own=own,
+        slaves=args.slaves_certs if own else None,
+        ipv6=args.ipv6,
     )
 
 

@@ -64,7 +64,7 @@ def parser() -> DaemonParser:
     options.add_argument("--state-dir", type=Path, default=Path("/var/lib/lava/dispatcher/slave"), metavar="DIR")
     options.add_argument("--master-cert", type=Path, default=CERTIFICATES / "master.key", metavar="FILE")
     options.add_argument("--slave-cert", type=Path, default=CERTIFICATES / "slave.key_secret", metavar="FILE")
-    options.add_argument("--socks-proxy", type=_host_and_port, metavar="HOST:PORT", help="on the way out")
+    options.add_argument("--socks-proxy", type=_host_and_port, default="", metavar="HOST:PORT", help="on the way out")
     options.add_argument(
         "--lava-run",
         default="",
@@ -76,6 +76,8 @@ def parser() -> DaemonParser:
 
 
 def _host_and_port(text: str) -> str:
+    if not text:  # the default
+        return text
     host, _, port = text.rpartition(":")
     if text and (not host or not port.isdecimal() or not 0 < int(port) < 65536 or "/" in host):
         raise argparse.ArgumentTypeError(f"'{text}' is no address of a proxy: write HOST:PORT")
@@ -130,6 +132,8 @@ def configure(args: argparse.Namespace) -> Configuration:
         state_directory=args.state_dir.resolve(),
         own=own,
         master_key=master,
+        ipv6=args.ipv6,
+        socks_proxy=args.socks_proxy,
         stop_jobs_on_exit=args.stop_jobs_on_exit,
         lava_run=shlex.split(args.lava_run) or LAVA_RUN,
     )
