@@ -69,8 +69,17 @@ def examine(mode: Mode, machine: Machine, context: Context, *, mounted: bool) ->
 
 
 def _without_words(result: Result, words: tuple[str, ...]) -> Result:
-    """Leave words out of findings: the names of files and packages may hold anything."""
-    return replace(result, findings=tuple(_without(finding, words) for finding in result.findings))
+    """Leave words out: the names of files and packages may hold anything.
+
+    A command that names such a file is left out as a whole; shortened, it would be another command.
+    """
+    findings = [_without(finding, words) for finding in result.findings]
+    commands = tuple(command for command in result.commands if not any(word in command for word in words))
+    if commands != result.commands:
+        findings.append(Finding("a command is left out, for the name in it; rename the file and look again"))
+        commands = ()
+    verify = tuple(line for line in result.verify if not any(word in line for word in words))
+    return replace(result, findings=tuple(findings), commands=commands, verify=verify)
 
 
 def _without(finding: Finding, words: tuple[str, ...]) -> Finding:

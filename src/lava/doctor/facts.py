@@ -13,7 +13,7 @@ from .databases import clusters, count_jobs
 from .machine import CannotTell, Machine, Mount, files_below
 from .processes import is_scheduler, is_slave
 from .result import Finding
-from .settings import Setting, instance
+from .settings import Setting, instance, slave_setting
 
 WORKER_MARK = "/etc/lava-server/worker.conf"
 DPKG_STATUS = "/var/lib/dpkg/status"
@@ -116,6 +116,8 @@ def own_devices(machine: Machine, context: Context) -> tuple[LabDevice, ...] | N
     if context.lab is None:
         return None
     names = {(machine.read("/etc/hostname") or "").strip().lower()}
+    if setting := slave_setting(machine, "HOSTNAME"):
+        names.add(setting.value.lower())
     for process in machine.processes():
         if is_slave(process) and "--hostname" in process.argv[:-1]:
             names.add(process.argv[process.argv.index("--hostname") + 1].lower())

@@ -6,7 +6,7 @@ import ipaddress
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .machine import Machine
 from .processes import is_slave
@@ -88,10 +88,16 @@ def host_of(url: str) -> str:
     return match[1] if match else url
 
 
+def slave_setting(machine: Machine, name: str) -> Setting | None:
+    """Return a setting of the slave; the option that it stands for may be in the value."""
+    setting = shell_settings(machine, SLAVE).get(name)
+    words = setting.value.split() if setting else []
+    return replace(setting, value=words[-1]) if setting and words else None
+
+
 def master_url(machine: Machine) -> Setting:
     """Return the address that the slave is told to talk to."""
-    setting = shell_settings(machine, SLAVE).get("MASTER_URL")
-    if setting:
+    if setting := slave_setting(machine, "MASTER_URL"):
         return setting
     running = running_master_url(machine)
     return running if running else Setting("tcp://localhost:5556", SLAVE)

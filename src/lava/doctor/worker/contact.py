@@ -9,7 +9,7 @@ from ..context import Context
 from ..facts import minutes
 from ..machine import Machine
 from ..result import Finding, Result, State, ok
-from ..settings import SLAVE, host_of, is_local, master_url, running_master_url
+from ..settings import SLAVE, host_of, is_local, master_url, running_master_url, slave_setting
 
 LOG = "/var/log/lava-dispatcher/lava-slave.log"
 _FRESH_MINUTES = 5
@@ -31,20 +31,21 @@ def slave_contact(machine: Machine, context: Context) -> Result:
     if running and running.value != url.value:
         text = f"the running slave still talks to {running.value}: restart it"
         return _not_yet([*findings, Finding(text, running.file, value=running.value)], restart)
-    log = machine.read(LOG, last_bytes=_LAST_BYTES)
+    file = _log_file(machine)
+    log = machine.read(file, last_bytes=_LAST_BYTES)
     if log is None:
-        return _not_yet([*findings, Finding("there is no log of the slave: start it with --log-file", LOG)], restart)
+        return _not_yet([*findings, Finding("there is no log of the slave: set LOG_FILE", file)], restart)
     ping, answer = last_times(
-        log if _PING.search(log) else (machine.read(f"{LOG}.1", last_bytes=_LAST_BYTES) or "") + log
+        log if _PING.search(log) else (machine.read(f"{file}.1", last_bytes=_LAST_BYTES) or "") + log
     )
     if ping is None:
-        said = Finding(f'no ping in the log: pings are written with LOGLEVEL="DEBUG" in {SLAVE}', LOG)
+        said = Finding(f'no ping in the log: pings are written with LOGLEVEL="DEBUG" in {SLAVE}', file)
         return _not_yet([*findings, said], f"sudo editor {SLAVE}", restart)
-    findings.append(Finding(f"last ping {_said(ping)}, last answer {_said(answer)}", LOG))
+    findings.append(Finding(f"last ping {_said(ping)}, last answer {_said(answer)}", file))
     if abs(minutes(ping, machine)) > _FRESH_MINUTES:
-        return _not_yet([*findings, Finding("the slave does not ping now", LOG)], restart)
+        return _not_yet([*findings, Finding("the slave does not ping now", file)], restart)
     if answer is None or abs(minutes(answer, machine)) > _FRESH_MINUTES:
-        return _not_yet([*findings, Finding("the master does not answer", LOG)], restart)
+        return _not_yet([*findings, Finding("the master does not answer", file)], restart)
     return ok(*findings)
 
 
@@ -64,6 +65,11 @@ def last_times(log: str) -> tuple[datetime | None, datetime | None]:
         elif _PING.search(line):
             ping = when
     return ping, answer
+
+
+def _log_file(machine: Machine) -> str:
+    setting = slave_setting(machine, "LOG_FILE")
+    return setting.value if setting and setting.value.startswith("/") else LOG
 
 
 def _said(when: datetime | None) -> str:
