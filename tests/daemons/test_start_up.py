@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -22,7 +23,20 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("daemons")]
 
 Port = Callable[[], int]
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} +(DEBUG|INFO|WARNING|ERROR) (.*)")
-#: lines of Python's own and of libraries: not the daemons' words
+#: a daemon that never comes back from a call when it is told to stop
+_STUCK = """
+import argparse, logging, threading
+from lava.daemon.run import run_daemon
+from lava.daemon.settings import Options
+
+async def run(args, stop):
+    logging.warning("works")
+    await stop.wait()
+    threading.Event().wait()
+
+run_daemon("stuck", Options(argparse.Namespace(log_file="-", level="INFO"), ()), run, leave_seconds=0.1)
+"""
+#: words of Python and of libraries, not of the daemons
 _NEVER = "Traceback|Error:|object at 0x"
 
 
@@ -235,3 +249,16 @@ def test_g23_a_slave_without_a_master_waits_and_can_be_stopped(
         slave.expect("Waiting for the master to reply")
     assert slave.stop() == 0
     assert not [line for line in slave.said if re.search(_NEVER, line)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_g23_what_cannot_be_interrupted_does_not_keep_a_daemon(
+    number: signal.Signals, start: Start, tmp_path: Path
+) -> None:
+    """G23: while a resolver does not answer, ZeroMQ's context and the event loop wait for their threads."""
+    (tmp_path / "stuck.py").write_text(_STUCK)
+    daemon = start("stuck", PYTHONPATH=str(tmp_path))
+    daemon.expect("works")
+    daemon.process.send_signal(number)
+    assert daemon.stop() == 0
+    assert not [line for line in daemon.said if re.search(_NEVER, line)]

@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -64,12 +65,14 @@ def run_daemon(
     options: Options,
     run: Callable[[argparse.Namespace, asyncio.Event], Awaitable[None]],
     *,
+    leave_seconds: float,
     faults: tuple[type[Exception], ...] = (),
 ) -> int:
     """Run the daemon until SIGTERM or Ctrl-C, and return its exit status.
 
     Args:
         run: the daemon; it ends when the event is set.
+        leave_seconds: a daemon that has not ended so long after that is ended by force.
         faults: errors that an admin can mend: said without a traceback, with status 1.
     """
     try:
@@ -79,7 +82,7 @@ def run_daemon(
         return 1
     _log.info("LAVA Daemon: %s %s pid: %s", program, shlex.join(options.words), os.getpid())
     try:
-        asyncio.run(_until_stopped(lambda stop: run(options.args, stop)))
+        asyncio.run(_until_stopped(lambda stop: run(options.args, stop), leave_seconds))
     except faults as error:
         _log.error("%s", error)
         if options.args.log_file != "-":
@@ -88,8 +91,17 @@ def run_daemon(
     return 0
 
 
-async def _until_stopped(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+async def _until_stopped(work: Callable[[asyncio.Event], Awaitable[None]], leave_seconds: float) -> None:
     stop = asyncio.Event()
+
+    def told_to_stop() -> None:
+        # Nothing interrupts a thread that looks up a name, and ZeroMQ's context and the event loop wait for theirs:
+        # half a minute when the resolver does not answer.  A daemon that is killed loses nothing.
+        leave = threading.Timer(leave_seconds, os._exit, [0])
+        leave.daemon = True
+        leave.start()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
     await work(stop)

@@ -41,6 +41,8 @@ SETTINGS = (
     Setting("SLAVES_CERTS", "--slaves-certs"),
     IPV6_SETTING,
 )
+#: time for what the database is doing
+LEAVE_SECONDS = 10.0
 
 _log = logging.getLogger("lava-master")
 
@@ -81,7 +83,7 @@ def main(argv: Sequence[str] | None = None, *, program: str = "lava-master", roo
     import django
 
     django.setup()  # before the log is set up: it sets up its own
-    return run_daemon(program, options, _run, faults=(CertificateError, WireError))
+    return run_daemon(program, options, _run, leave_seconds=LEAVE_SECONDS, faults=(CertificateError, WireError))
 
 
 async def _run(args: argparse.Namespace, stop: asyncio.Event) -> None:

@@ -26,7 +26,7 @@ from lava.daemon.settings import DaemonParser, Setting
 from lava.wire.certificates import CertificateError, load_certificate
 from lava.wire.messages import WireError, check_name
 
-from .daemon import Configuration, Slave
+from .daemon import LAST_WORDS_SECONDS, STOP_JOBS_SECONDS, Configuration, Slave
 from .journal import Journal, JournalError
 from .processes import LAVA_RUN
 
@@ -46,6 +46,8 @@ SETTINGS = (
     Setting("LAVA_RUN", "--lava-run"),
     Setting("STOP_JOBS_ON_EXIT", "--stop-jobs-on-exit", flag=True),
 )
+#: a slave that is told to stop ends within two seconds, whatever the network does
+LEAVE_SECONDS = 1.5
 
 _log = logging.getLogger("lava-slave")
 
@@ -91,7 +93,10 @@ def main(argv: Sequence[str] | None = None, *, root: Path = Path("/")) -> int:
         root: stands for the root directory in the path of the configuration file.
     """
     options = read_or_exit(parser(), SETTINGS, argv, default_file=root / SETTINGS_FILE)
-    return run_daemon("lava-slave", options, _run, faults=(CertificateError, JournalError, WireError))
+    patience = LEAVE_SECONDS + (STOP_JOBS_SECONDS + LAST_WORDS_SECONDS if options.args.stop_jobs_on_exit else 0)
+    return run_daemon(
+        "lava-slave", options, _run, leave_seconds=patience, faults=(CertificateError, JournalError, WireError)
+    )
 
 
 async def _run(args: argparse.Namespace, stop: asyncio.Event) -> None:
