@@ -71,7 +71,7 @@ def test_windows_line_ends_count_as_one_line() -> None:
 
 KEYS = st.text("abcxyz", min_size=1, max_size=3)
 VALUES: st.SearchStrategy[Any] = st.recursive(
-    st.integers() | st.text(max_size=5) | st.none(),
+    st.integers() | st.text(st.characters(codec="ascii"), max_size=5) | st.none(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=10,
 )
