@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import zmq
 
 from lava.daemon.options import is_loopback
 from lava.master import main as master
@@ -232,6 +234,13 @@ def test_r195_programs_of_every_name_exist() -> None:
     for target in scripts.values():
         module, function = target.split(":")
         assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_r72_encryption_is_always_installed() -> None:
+    """R72: what it needs comes with the base install, and can do it."""
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert any(re.match(r"pyzmq\b", each) for each in dependencies)
+    assert zmq.has("curve")
 
 
 def test_r102_the_slave_takes_the_options_of_2016() -> None:

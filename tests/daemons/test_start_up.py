@@ -219,6 +219,27 @@ def test_r33_a_restart_applies_what_was_edited(lab: Lab, port: Port) -> None:
     second.expect("established")
 
 
+def test_r66_encryption_is_prepared_while_everything_runs(lab: Lab) -> None:
+    """R63, R64, R66, R81, R87: it begins when the master restarts; a slave gets in after its own restart."""
+    lab.write(encrypted=False)
+    master = lab.master()
+    master.expect("INIT")
+    slave = lab.slave()
+    slave.expect("established")
+    lab.write()
+    slave.expect("=> PING")
+    slave.expect(re.escape("The master replied: ['PONG']"))
+    assert master.stop() == 0
+    master = lab.master()
+    master.expect("INFO Starting encryption")
+    slave.expect("ERROR .*the master demands encryption: use --encrypt")
+    slave.expect("Waiting for the master to reply")
+    assert slave.stop() == 0
+    slave = lab.slave()
+    slave.expect("INFO Starting encryption")
+    slave.expect("established")
+
+
 def test_g21_a_log_that_is_rotated_away_goes_on_in_a_new_file(start: Start, port: Port, tmp_path: Path) -> None:
     """G21, R105: in the directory that systemd names, the next line appears in a new file."""
     log = tmp_path / "lava-slave.log"
