@@ -24,7 +24,7 @@ from lava.master.scheduler.rounds import run_round  # noqa: E402
 from lava.model.logline import Level, encode_lines  # noqa: E402
 from lava.model.states import DeviceHealth, WorkerState  # noqa: E402
 from lava.server.actions import lifecycle  # noqa: E402
-from lava.server.actions.ingest import store_log  # noqa: E402
+from lava.server.actions.ingest import Chunk, store_chunks  # noqa: E402
 from lava.server.actions.submit import submit_job  # noqa: E402
 from lava.server.models import AuthToken, Device, DeviceType, TestJob, Worker  # noqa: E402
 
@@ -68,24 +68,29 @@ def start(job: int) -> bool:
     return lifecycle.job_started(job)
 
 
+def _store(job: int, lines: bytes) -> int | None:
+    (answer,) = store_chunks([Chunk("localhost", str(job), TestJob.objects.get(pk=job).log_length, lines)])
+    return answer
+
+
 @command
 def log(job: int, lines: list[list[str]]) -> int | None:
     """Append lines of (level, text)."""
     now = datetime.now(UTC)
     chunk = b"".join(encode_lines(now, Level(level), [text]) for level, text in lines)
-    return store_log(job, TestJob.objects.get(pk=job).log_length, chunk)
+    return _store(job, chunk)
 
 
 @command
 def flood(job: int, count: int) -> int | None:
     chunk = encode_lines(datetime.now(UTC), Level.TARGET, [f"flood {number}" for number in range(count)])
-    return store_log(job, TestJob.objects.get(pk=job).log_length, chunk)
+    return _store(job, chunk)
 
 
 @command
 def raw(job: int, text: str) -> int | None:
     """Append lines as some other writer made them."""
-    return store_log(job, TestJob.objects.get(pk=job).log_length, text.encode())
+    return _store(job, text.encode())
 
 
 @command

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 
 from lava.model.states import DeviceHealth, WorkerState
 from lava.server import configuration
+from lava.server.actions import ingest
 from lava.server.actions.submit import submit_job
 from lava.server.models import Device, DeviceType, TestJob, Worker
 
@@ -100,3 +101,16 @@ def submit(user: User, device: Device) -> Callable[..., TestJob]:
         return submit_job(by or user, definition_text(**words))
 
     return make
+
+
+@pytest.fixture
+def store(db: None) -> Callable[[int, int, bytes], int | None]:
+    """Store what the job's worker sends of its log: (job, offset, whole lines) -> next offset."""
+
+    def store(job: int, offset: int, lines: bytes) -> int | None:
+        worker, _ = Worker.objects.get_or_create(hostname="worker-1")
+        TestJob.objects.filter(pk=job, actual_worker=None).update(actual_worker=worker)
+        (answer,) = ingest.store_chunks([ingest.Chunk(worker.hostname, str(job), offset, lines)])
+        return answer
+
+    return store

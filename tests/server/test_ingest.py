@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as HypothesisTestCase
 
 from lava.model.logline import Level, LogLine, encode
-from lava.server.actions import ingest
 from lava.server.logs import JobFiles
-from lava.server.models import DeviceType, TestJob
+from lava.server.models import DeviceType, TestJob, Worker
 from lava.server.results.models import TestCase
 
 pytestmark = pytest.mark.django_db
 
 Submit = Callable[..., TestJob]
+Store = Callable[[int, int, bytes], int | None]
 
 
 def line(level: str, message: object) -> bytes:
@@ -49,9 +49,9 @@ def stored(job: TestJob) -> bytes:
     return JobFiles(job.pk, job.submit_time).read(0, job.log_length)
 
 
-def test_lines_and_results_are_stored(submit: Submit) -> None:
+def test_lines_and_results_are_stored(submit: Submit, store: Store) -> None:
     job = submit()
-    assert ingest.store_log(job.pk, 0, LOG) == len(LOG)
+    assert store(job.pk, 0, LOG) == len(LOG)
     assert stored(job) == LOG
     assert (job.log_length, job.log_lines) == (len(LOG), LOG.count(b"\n"))
     cases = TestCase.objects.filter(suite__job=job).order_by("pk")
@@ -64,50 +64,50 @@ def test_lines_and_results_are_stored(submit: Submit) -> None:
     assert (job.passed, job.error_type, job.error_msg) == (False, "Test", "a test failed")
 
 
-def test_what_is_stored_already_is_left_out(submit: Submit) -> None:
+def test_what_is_stored_already_is_left_out(submit: Submit, store: Store) -> None:
     job = submit()
     half = LOG.index(b"\n", len(LOG) // 2) + 1
-    assert ingest.store_log(job.pk, 0, LOG[:half]) == half
-    assert ingest.store_log(job.pk, 0, LOG[:half]) == half
-    assert ingest.store_log(job.pk, 0, LOG) == len(LOG)
-    assert ingest.store_log(job.pk, half, LOG[half:]) == len(LOG)
+    assert store(job.pk, 0, LOG[:half]) == half
+    assert store(job.pk, 0, LOG[:half]) == half
+    assert store(job.pk, 0, LOG) == len(LOG)
+    assert store(job.pk, half, LOG[half:]) == len(LOG)
     assert stored(job) == LOG
     assert TestCase.objects.filter(suite__job=job).count() == 4
 
 
-def test_nothing_is_taken_behind_a_gap(submit: Submit) -> None:
+def test_nothing_is_taken_behind_a_gap(submit: Submit, store: Store) -> None:
     job = submit()
-    assert ingest.store_log(job.pk, 100, LOG) == 0
+    assert store(job.pk, 100, LOG) == 0
     assert stored(job) == b""
 
 
-def test_half_a_line_waits_for_its_other_half(submit: Submit) -> None:
+def test_half_a_line_waits_for_its_other_half(submit: Submit, store: Store) -> None:
     job = submit()
     first = LOG.index(b"\n") + 1
-    assert ingest.store_log(job.pk, 0, LOG[: first + 20]) == first
-    assert ingest.store_log(job.pk, 0, LOG[: first - 5]) == first
-    assert ingest.store_log(job.pk, first, LOG[first:]) == len(LOG)
+    assert store(job.pk, 0, LOG[: first + 20]) == first
+    assert store(job.pk, 0, LOG[: first - 5]) == first
+    assert store(job.pk, first, LOG[first:]) == len(LOG)
     assert stored(job) == LOG
 
 
-def test_a_job_that_nobody_knows(db: None) -> None:
-    assert ingest.store_log(4711, 0, LOG) is None
+def test_a_job_that_nobody_knows(db: None, store: Store) -> None:
+    assert store(4711, 0, LOG) is None
 
 
-def test_bytes_of_a_transaction_that_failed_do_not_count(submit: Submit) -> None:
+def test_bytes_of_a_transaction_that_failed_do_not_count(submit: Submit, store: Store) -> None:
     """The master is killed, or the database goes away, after the bytes are on disk and before the commit."""
     job = submit()
 
     def fail_late() -> None:
         with transaction.atomic():
-            ingest.store_log(job.pk, 0, LOG.replace(b"Linux", b"Minix"))
+            store(job.pk, 0, LOG.replace(b"Linux", b"Minix"))
             raise DatabaseError("gone")
 
     with pytest.raises(DatabaseError):
         fail_late()
     assert stored(job) == b""
     assert TestCase.objects.count() == 0
-    assert ingest.store_log(job.pk, 0, LOG) == len(LOG)
+    assert store(job.pk, 0, LOG) == len(LOG)
     assert stored(job) == LOG
     assert JobFiles(job.pk, job.submit_time).log.read_bytes() == LOG
 
@@ -125,9 +125,9 @@ def test_bytes_of_a_transaction_that_failed_do_not_count(submit: Submit) -> None
         (b'- {"lvl": "results", not JSON\n', ""),
     ],
 )
-def test_a_bad_record_costs_no_line_and_is_told(submit: Submit, bad: bytes, complaint: str) -> None:
+def test_a_bad_record_costs_no_line_and_is_told(submit: Submit, bad: bytes, complaint: str, store: Store) -> None:
     job = submit()
-    assert ingest.store_log(job.pk, 0, bad + LOG) == len(bad) + len(LOG)
+    assert store(job.pk, 0, bad + LOG) == len(bad) + len(LOG)
     assert stored(job) == bad + LOG
     assert TestCase.objects.filter(suite__job=job, name="two").exists()
     assert complaint in (job.failure_comment or "")
@@ -150,11 +150,11 @@ def test_a_bad_record_costs_no_line_and_is_told(submit: Submit, bad: bytes, comp
         {"error_msg": "m" * 100_000},
     ],
 )
-def test_no_record_stops_the_log(submit: Submit, record: dict[str, object]) -> None:
+def test_no_record_stops_the_log(submit: Submit, record: dict[str, object], store: Store) -> None:
     """A slave sends a chunk until it is taken: one that can never be would stop the job for good."""
     job = submit()
     chunk = result(**record) + LOG
-    assert ingest.store_log(job.pk, 0, chunk) == len(chunk)
+    assert store(job.pk, 0, chunk) == len(chunk)
     assert stored(job) == chunk
     assert TestCase.objects.filter(suite__job=job, name="two").exists()
 
@@ -168,26 +168,32 @@ class AnyCuttingTest(HypothesisTestCase):
         from django.contrib.auth.models import User
 
         user, _ = User.objects.get_or_create(username="anybody")
-        job = TestJob.objects.create(submitter=user, requested_device_type=kind)
+        worker, _ = Worker.objects.get_or_create(pk="worker-1")
+        job = TestJob.objects.create(submitter=user, requested_device_type=kind, actual_worker=worker)
+
+        def store(offset: int, lines: bytes) -> int | None:
+            (answer,) = ingest.store_chunks([ingest.Chunk("worker-1", str(job.pk), offset, lines)])
+            return answer
+
         starts = [0, *(index + 1 for index, byte in enumerate(LOG) if byte == 0x0A)]
         for at, size in sent:
             offset = max(start for start in starts if start <= at)
-            following = ingest.store_log(job.pk, offset, LOG[offset : offset + size])
+            following = store(offset, LOG[offset : offset + size])
             assert following in starts
         text = stored(job)
         assert text == LOG[: len(text)]
         assert job.log_lines == text.count(b"\n")
         assert TestCase.objects.filter(suite__job=job).count() == text.count(b'"results"')
-        assert ingest.store_log(job.pk, len(text), LOG[len(text) :]) == len(LOG)
+        assert store(len(text), LOG[len(text) :]) == len(LOG)
         assert stored(job) == LOG
 
 
-def test_lines_are_found_by_number(submit: Submit) -> None:
+def test_lines_are_found_by_number(submit: Submit, store: Store) -> None:
     job = submit()
     lines = [encode(LogLine(datetime.now(UTC), Level.TARGET, f"line {number}")) for number in range(100)]
     for start in range(0, 100, 7):
         offset = sum(len(each) for each in lines[:start])
-        ingest.store_log(job.pk, offset, b"".join(lines[start : start + 7]))
+        store(job.pk, offset, b"".join(lines[start : start + 7]))
     job.refresh_from_db()
     files = JobFiles(job.pk, job.submit_time)
     for first, last in ((0, 100), (0, 1), (13, 14), (50, 100), (99, 400), (100, 101), (7, 3)):

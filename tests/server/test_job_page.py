@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from django.utils import timezone
 
 from lava.model.logline import Level, encode_lines
 from lava.model.states import DeviceHealth
-from lava.server.actions.ingest import store_log
 from lava.server.actions.lifecycle import job_ended
 from lava.server.actions.submit import submit_job
 from lava.server.models import Device, DeviceType, TestJob, Worker
@@ -184,11 +184,13 @@ async def test_exports_have_every_case_once(job: TestJob, async_client: AsyncCli
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_the_plain_log_is_the_bytes_that_came(job: TestJob, async_client: AsyncClient) -> None:
+async def test_the_plain_log_is_the_bytes_that_came(
+    job: TestJob, async_client: AsyncClient, store: Callable[[int, int, bytes], int | None]
+) -> None:
     from asgiref.sync import sync_to_async
 
     log = encode_lines(timezone.now(), Level.TARGET, ["ü \u2028", *map(str, range(10_000))])
-    await sync_to_async(store_log)(job.pk, 0, log)
+    await sync_to_async(store)(job.pk, 0, log)
     response = await async_client.get(f"/scheduler/job/{job.pk}/log_file/plain")
     assert response["Content-Length"] == str(len(log))
     assert b"".join([part async for part in response]) == log

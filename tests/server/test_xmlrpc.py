@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from lava.model.states import DeviceHealth, JobState, WorkerHealth
-from lava.server.actions import ingest, lifecycle
+from lava.server.actions import lifecycle
 from lava.server.models import AuthToken, Device, TestJob, Worker
 
 pytestmark = pytest.mark.django_db
@@ -87,7 +87,9 @@ def test_a_token_of_somebody_else_or_of_nobody_active_is_refused(user: User, oth
     assert answer.status_code == 401
 
 
-def test_a_job_from_submission_to_results(user: User, device: Device, text: Callable[..., str]) -> None:
+def test_a_job_from_submission_to_results(
+    user: User, device: Device, text: Callable[..., str], store: Callable[[int, int, bytes], int | None]
+) -> None:
     call = rpc(user)
     definition = text(name="übung")
     job = call("scheduler.jobs.submit", definition)
@@ -103,7 +105,7 @@ def test_a_job_from_submission_to_results(user: User, device: Device, text: Call
     lines.append(LINE % (b"results", record))
     lines.append(LINE % (b"results", b'{"definition": "lava", "case": "job", "result": "pass"}'))
     log = b"".join(lines)
-    ingest.store_log(job, 0, log)
+    store(job, 0, log)
     assert call("scheduler.jobs.logs", job) == [False, log]
     assert call("scheduler.jobs.logs", job, 1, 2) == [False, lines[1]]
     assert call("scheduler.jobs.logs", job, 3) == [False, lines[3]]

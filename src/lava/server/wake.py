@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -28,6 +28,8 @@ LOG = "log"
 CANCEL = "cancel"
 
 _DATAGRAM_BYTES = 4096
+#: so many jobs fit into a datagram, and into a notification of PostgreSQL (8000 bytes)
+_TOGETHER = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +41,35 @@ class WakeUp:
     job: int = 0
 
 
-def announce(topic: str, job: int = 0) -> None:
-    """Wake whoever listens, once the running transaction is committed; never fails."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, _encode(WakeUp(topic, job)).decode()])
-    else:
-        transaction.on_commit(lambda: _send(WakeUp(topic, job)))
+def announce(topic: str, *jobs: int) -> None:
+    """Wake whoever listens, once the running transaction is committed; never fails.
+
+    Args:
+        jobs: ids of the jobs that it concerns, if it concerns any.
+    """
+    for raw in _encode(topic, jobs):
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, raw.decode()])
+        else:
+            transaction.on_commit(lambda raw=raw: _send(raw))  # type: ignore[misc]
 
 
-def _encode(wake_up: WakeUp) -> bytes:
-    return json.dumps([wake_up.topic, wake_up.job]).encode()
+def _encode(topic: str, jobs: Sequence[int]) -> list[bytes]:
+    parts = [jobs[start : start + _TOGETHER] for start in range(0, len(jobs), _TOGETHER)]
+    return [json.dumps([topic, part]).encode() for part in parts or [()]]
 
 
-def _decode(raw: bytes | str) -> WakeUp | None:
+def _decode(raw: bytes | str) -> list[WakeUp]:
+    """Return what was announced; nothing when it cannot be read."""
     try:
-        topic, job = json.loads(raw)
-        return WakeUp(str(topic), int(job))
+        topic, jobs = json.loads(raw)
+        return [WakeUp(str(topic), int(job)) for job in jobs] or [WakeUp(str(topic))]
     except (ValueError, TypeError):
-        return None
+        return []
 
 
-def _send(wake_up: WakeUp) -> None:
+def _send(raw: bytes) -> None:
     try:
         sockets = list(Path(settings.WAKE_DIR).iterdir())
     except OSError:
@@ -69,7 +78,7 @@ def _send(wake_up: WakeUp) -> None:
         sender.setblocking(False)
         for path in sockets:
             try:
-                sender.sendto(_encode(wake_up), str(path))
+                sender.sendto(raw, str(path))
             except ConnectionRefusedError:
                 with contextlib.suppress(OSError):
                     path.unlink()  # its process is gone
@@ -111,8 +120,7 @@ class _Datagrams:
     async def __aiter__(self) -> AsyncIterator[WakeUp]:
         loop = asyncio.get_running_loop()
         while True:
-            raw = await loop.sock_recv(self._socket, _DATAGRAM_BYTES)
-            if (wake_up := _decode(raw)) is not None:
+            for wake_up in _decode(await loop.sock_recv(self._socket, _DATAGRAM_BYTES)):
                 yield wake_up
 
 
@@ -138,7 +146,7 @@ class _Notifications:
                     # Whatever happened while nobody listened is found by looking now.
                     yield WakeUp(QUEUE)
                     async for notification in listening.notifies():
-                        if (wake_up := _decode(notification.payload)) is not None:
+                        for wake_up in _decode(notification.payload):
                             yield wake_up
             except psycopg.Error:
                 await asyncio.sleep(1.0)

@@ -1,18 +1,20 @@
 """Store what slaves send of logs, each line once: durable point E of a job's path.
 
-One transaction checks the offset, writes the bytes, stores the results and moves the offset.  The bytes are on disk
+One transaction checks the offsets, writes the bytes, stores the results and moves the offsets.  The bytes are on disk
 before the database says that they count; if the transaction fails, the next attempt writes the same bytes to the same
 place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import yaml
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, connection, transaction
+from django.db.models import Q
 
 from lava.model.logline import Level, LogLineError, decode
 from lava.model.results import JOB_SUITE, Outcome, Result, ResultError, parse_result
@@ -21,8 +23,17 @@ from lava.server.logs import JobFiles
 from lava.server.models import TestJob
 from lava.server.results.models import OUTCOMES, TestCase, TestSet, TestSuite
 
-from .lifecycle import job_on
-
+#: files are made durable side by side: the disk then waits once for many of them
+_WRITERS = ThreadPoolExecutor(16, thread_name_prefix="log writer")
+_FIELDS = (
+    *("pk", "sub_id", "actual_worker_id", "submit_time", "log_length", "log_lines"),
+    *("passed", "error_type", "error_msg", "failure_comment"),
+)
+#: Django's own bulk update takes longer to write its query than the database to do it
+_MOVE = (
+    f"WITH moved (id, length, lines) AS (VALUES {{}}) UPDATE {TestJob._meta.db_table} AS job "  # noqa: S608 (our names)
+    "SET log_length = moved.length, log_lines = moved.lines FROM moved WHERE job.id = moved.id"
+)
 #: metadata longer than this is cut down.  Source: server 9.1
 METADATA_LIMIT = 4096
 _RESULT_LINE = b'"lvl": "results"'
@@ -35,56 +46,86 @@ class Chunk:
     worker: str
     #: id that people use
     job: str
-    #: bytes of the job's log before them
+    #: bytes of the job's log before them; the start of a line
     offset: int
     lines: bytes
 
 
-def store_chunks(chunks: Sequence[Chunk]) -> list[int | None]:
-    """Store chunks in their order; return for each the next offset, or None when the worker runs no such job."""
-    jobs: dict[tuple[str, str], int | None] = {}
-    answers: list[int | None] = []
-    for chunk in chunks:
-        key = (chunk.worker, chunk.job)
-        if key not in jobs:
-            jobs[key] = job_on(*key)
-        job = jobs[key]
-        answers.append(None if job is None else store_log(job, chunk.offset, chunk.lines))
-    return answers
+@dataclass(slots=True)
+class _Growth:
+    """What is new of one job's log."""
+
+    job: TestJob
+    new: bytes = b""
+    new_lines: int = 0
+    #: fields that changed, beside the size of the log
+    news: list[str] = field(default_factory=list)
+
+    @property
+    def length(self) -> int:
+        return self.job.log_length + len(self.new)
+
+    def take(self, chunk: Chunk) -> int:
+        """Add what is not stored yet, and nothing behind a gap; return the next offset that is expected."""
+        known = self.length - chunk.offset
+        if 0 <= known < len(chunk.lines):
+            self.new += chunk.lines[known : chunk.lines.rfind(b"\n") + 1]
+        return self.length
+
+    def write(self) -> None:
+        """Put the new bytes on disk: they count once the database says so."""
+        files = JobFiles(self.job.pk, self.job.submit_time)
+        self.new_lines = files.append(self.job.log_length, self.job.log_lines, self.new)
+
+    def keep(self) -> None:
+        """Store the results among the new lines, and move the offset."""
+        job = self.job
+        complaints = _store_results(job, self.new)
+        job.log_length += len(self.new)
+        job.log_lines += self.new_lines
+        if complaints:
+            job.failure_comment = _storable("\n".join([*filter(None, [job.failure_comment]), *complaints]))[:10_000]
+            self.news.append("failure_comment")
+        if job.passed is not None:
+            self.news += ["passed", "error_type", "error_msg"]
 
 
 @transaction.atomic
-def store_log(job_id: int, offset: int, chunk: bytes) -> int | None:
-    """Store whole lines and return the next offset that is expected; None when there is no such job.
+def store_chunks(chunks: Sequence[Chunk]) -> list[int | None]:
+    """Store chunks and return for each the next offset of its job, or None when the worker runs no such job."""
+    growths = {key: _Growth(job) for key, job in _locked({(chunk.worker, chunk.job) for chunk in chunks}).items()}
+    answers = [
+        growth.take(chunk) if (growth := growths.get((chunk.worker, chunk.job))) is not None else None
+        for chunk in chunks
+    ]
+    grown = [growth for growth in growths.values() if growth.new]
+    list(_WRITERS.map(_Growth.write, grown))
+    for growth in grown:
+        growth.keep()
+    _save(grown)
+    wake.announce(wake.LOG, *(growth.job.pk for growth in grown))
+    return answers
 
-    Lines that are stored already are left out, lines behind a gap are not taken: the answer says from where to send.
 
-    Args:
-        offset: bytes of the job's log before the chunk; the start of a line.
-    """
-    job = TestJob.objects.select_for_update().filter(pk=job_id).first()
-    if job is None:
-        return None
-    known = job.log_length - offset
-    if known < 0 or known >= len(chunk):
-        return job.log_length
-    chunk = chunk[known:]
-    chunk = chunk[: chunk.rfind(b"\n") + 1]
-    if not chunk:
-        return job.log_length
-    lines = JobFiles(job.pk, job.submit_time).append(job.log_length, job.log_lines, chunk)
-    complaints = _store_results(job, chunk)
-    job.log_length += len(chunk)
-    job.log_lines += lines
-    fields = ["log_length", "log_lines"]
-    if complaints:
-        job.failure_comment = _storable("\n".join([*filter(None, [job.failure_comment]), *complaints]))[:10_000]
-        fields.append("failure_comment")
-    if job.passed is not None:
-        fields += ["passed", "error_type", "error_msg"]
-    job.save(update_fields=fields)
-    wake.announce(wake.LOG, job.pk)
-    return job.log_length
+def _locked(wanted: Set[tuple[str, str]]) -> dict[tuple[str, str], TestJob]:
+    """Return the jobs by worker and id, locked in the one order in which everybody locks them."""
+    numbers = [int(job) for _, job in wanted if job.isdigit()]
+    nodes = [job for _, job in wanted if not job.isdigit()]
+    jobs = TestJob.objects.filter(Q(pk__in=numbers, sub_id="") | Q(sub_id__in=nodes) if nodes else Q(pk__in=numbers))
+    found = jobs.select_for_update().only(*_FIELDS).order_by("pk")
+    return {key: job for job in found if (key := (job.actual_worker_id or "", job.display_id)) in wanted}
+
+
+def _save(grown: Sequence[_Growth]) -> None:
+    """Write the rows: the many that only grew in one go, the few with news each by itself."""
+    plain = [growth.job for growth in grown if not growth.news]
+    if plain:
+        values = [number for job in plain for number in (job.pk, job.log_length, job.log_lines)]
+        with connection.cursor() as cursor:
+            cursor.execute(_MOVE.format(", ".join(["(%s, %s, %s)"] * len(plain))), values)
+    for growth in grown:
+        if growth.news:
+            growth.job.save(update_fields=["log_length", "log_lines", *growth.news])
 
 
 def _store_results(job: TestJob, chunk: bytes) -> list[str]:
