@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as HypothesisTestCase
 
 from lava.model.logline import Level, LogLine, encode
+from lava.server.actions import ingest
 from lava.server.logs import JobFiles
 from lava.server.models import DeviceType, TestJob, Worker
 from lava.server.results.models import TestCase
