@@ -153,6 +153,7 @@ class TestScratch:
         assert len(power.read_text().splitlines()) == 1
         assert [*scratch.iterdir()] == []
 
+    @pytest.mark.slow
     def test_tests_that_do_not_fit(
         self,
         run_job: RunJob,

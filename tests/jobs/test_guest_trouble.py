@@ -126,7 +126,7 @@ class TestBoot:
 
     def test_thousands_of_warnings_are_a_result_that_can_be_read(self, guest: Job) -> None:
         warning = "WARNING: CPU: 0 PID: 1 at kernel/x.c:1\\nRIP: 0010:x\\n---[ end trace 0 ]---\\n"
-        count = 5_000
+        count = 2_000
         loop = f"i=0; while [ $i -lt {count} ]; do printf '{warning}'; i=$((i+1)); done"
         outcome = guest(f"echo 'Linux version 6.1'\n{loop}\nexit 7")
         outcome.failed("Infrastructure", "was closed (exit status 7)")
