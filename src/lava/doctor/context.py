@@ -76,14 +76,22 @@ def load_lab(path: Path) -> Lab:
         LabFault: it cannot be read, or is not what it should be.
     """
     try:
-        source = Source(path.read_text(encoding="utf-8"), str(path))
-        return _lab(source.value)
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise LabFault(f"{path}: cannot be read: {error}") from error
+    try:
+        source = Source(text, str(path))
     except SubmissionError as error:
-        fault = source.placed(error.faults)[0] if "source" in locals() else error.faults[0]
-        place = f"{fault.place}: " if fault.path else ""
-        raise LabFault(f"{path}:{fault.line}:{fault.column}: {place}{fault.message} ({fault.hint})") from error
+        raise _refusal(path, error.faults[0]) from error
+    try:
+        return _lab(source.value)
+    except SubmissionError as error:
+        raise _refusal(path, source.placed(error.faults)[0]) from error
+
+
+def _refusal(path: Path, fault: Fault) -> LabFault:
+    place = f"{fault.place}: " if fault.path else ""
+    return LabFault(f"{path}:{fault.line}:{fault.column}: {place}{fault.message} ({fault.hint})")
 
 
 def _lab(document: object) -> Lab:

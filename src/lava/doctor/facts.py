@@ -11,14 +11,15 @@ from datetime import UTC, datetime
 from .context import Context, LabDevice
 from .databases import clusters, count_jobs
 from .machine import CannotTell, Machine, Mount, files_below
-from .processes import is_scheduler, is_slave
+from .processes import is_master, is_scheduler, is_slave
 from .result import Finding
-from .settings import Setting, instance, slave_setting
+from .settings import Setting, host_of, instance, is_local, master_url, slave_setting
 
 WORKER_MARK = "/etc/lava-server/worker.conf"
 DPKG_STATUS = "/var/lib/dpkg/status"
 APACHE = "/etc/apache2"
 BACKUPS = "/var/backups"
+_MASTER_UNITS = ("/etc/systemd/system/lava-master.service", "/lib/systemd/system/lava-master.service")
 V1_DIRECTORIES = ("/etc/lava-dispatcher/devices", "/etc/lava-dispatcher/device-types")
 
 
@@ -99,15 +100,23 @@ def master_evidence(machine: Machine) -> tuple[Finding, ...]:
     Raises:
         CannotTell: it may be one, and the database does not say.
     """
-    if machine.entry(WORKER_MARK) or packages(machine).get("lava-server") != "installed":
+    if machine.entry(WORKER_MARK):
         return ()
-    installed = Finding("lava-server is installed, and this is not marked as a remote worker", WORKER_MARK)
-    if site := server_site(machine):
-        return (installed, Finding("Apache serves the site of the server", site))
-    name = instance(machine, "LAVA_DB_NAME")
-    for cluster in clusters(machine):
-        if count := count_jobs(machine, cluster, name.value):
-            return (installed, Finding(f"the database {name.said} has {count} jobs", name.file, name.line, name.value))
+    unmarked = Finding("this machine is not marked as a remote worker", WORKER_MARK)
+    installed = packages(machine).get("lava-server") == "installed"
+    if installed and (site := server_site(machine)):
+        return (unmarked, Finding("Apache serves the site of the server", site))
+    daemon = [Finding(f"lava-master runs, process {one.pid}") for one in machine.processes() if is_master(one)]
+    daemon += [Finding("lava-master is a service here", path) for path in _MASTER_UNITS if machine.entry(path)]
+    url = master_url(machine)
+    if daemon and is_local(host_of(url.value), machine):
+        return (unmarked, *daemon, Finding(f"the slave's master is this machine: {url.value}", url.file, url.line))
+    if installed:
+        name = instance(machine, "LAVA_DB_NAME")
+        for cluster in clusters(machine):
+            if count := count_jobs(machine, cluster, name.value):
+                text = f"the database {name.said} has {count} jobs"
+                return (unmarked, Finding(text, name.file, name.line, name.value))
     return ()
 
 

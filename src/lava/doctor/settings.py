@@ -75,8 +75,18 @@ def is_local(host: str, machine: Machine) -> bool:
     own = (machine.read("/etc/hostname") or "").strip().lower()
     if name in ("", "localhost", "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback", own):
         return True
+    if _is_own_address(name):
+        return True
+    for line in (machine.read("/etc/hosts") or "").lower().splitlines():
+        address, *names = line.partition("#")[0].split() or [""]
+        if name in names and _is_own_address(address):
+            return True
+    return False
+
+
+def _is_own_address(text: str) -> bool:
     try:
-        address = ipaddress.ip_address(name)
+        address = ipaddress.ip_address(text)
     except ValueError:
         return False
     return address.is_loopback or address.is_unspecified

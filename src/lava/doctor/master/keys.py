@@ -16,7 +16,6 @@ from ..settings import instance
 
 #: V1 gave all its keys this comment
 COMMENT = "ssh key used by LAVA for sshfs"
-_DEFAULT_HOME = "/var/lib/lava-server/home"
 _KEY = re.compile(r"(?:^|\s)(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+)\s+([A-Za-z0-9+/]+=*)(?:\s+(.*?))?\s*$")
 
 
@@ -76,7 +75,7 @@ def _home(machine: Machine, user: str) -> str:
         fields = line.split(":")
         if len(fields) == 7 and fields[0] == user and fields[5].startswith("/"):
             return fields[5].rstrip("/")
-    return _DEFAULT_HOME
+    return f"{instance(machine, 'LAVA_PREFIX').value.rstrip('/')}/home"
 
 
 def _fingerprint(key: str) -> str:

@@ -81,7 +81,7 @@ def client_rules(machine: Machine, context: Context) -> Result:
     clusters = configured(machine)
     if not clusters:
         return nothing("no PostgreSQL is configured here")
-    name = instance(machine, "LAVA_DB_NAME")
+    name, user = instance(machine, "LAVA_DB_NAME"), instance(machine, "LAVA_DB_USER")
     findings: list[Finding] = []
     notes: list[Finding] = []
     commands: list[str] = []
@@ -94,7 +94,8 @@ def client_rules(machine: Machine, context: Context) -> Result:
         lines = []
         for rule in remote_rules(text):
             if rule.concerns(name.value):
-                findings.append(_finding(f"lets {rule.address} into {name.said}", file, rule))
+                own = f" as LAVA's user {user.said}" if user.value in rule.users else ""
+                findings.append(_finding(f"lets {rule.address} into {name.said}{own}", file, rule))
                 lines.append(rule.line)
             else:
                 notes.append(_finding(f"not about {name.value}, left alone", file, rule))
