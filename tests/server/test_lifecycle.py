@@ -134,7 +134,7 @@ def test_a_job_with_a_device_is_canceled_by_its_worker(
     job = prepare(submit)
     assert lifecycle.cancel_job(user, job.pk) is JobState.CANCELING
     assert lifecycle.cancel_job(user, job.pk) is JobState.CANCELING
-    assert lifecycle.canceling_jobs("worker-1") == [job.display_id]
+    assert lifecycle.unanswered(["worker-1"]) == [("worker-1", job.display_id, False)]
     assert lifecycle.job_started(job.pk)
     assert look(job)[0] is JobState.CANCELING
     # It passed before the cancel reached it; it was asked for all the same.
@@ -176,24 +176,26 @@ def test_a_worker_speaks_for_its_own_jobs_only(submit: Submit) -> None:
 def test_a_job_stays_with_its_worker_when_its_device_is_moved(submit: Submit) -> None:
     job = scheduled(submit)
     Device.objects.update(worker_host=Worker.objects.create(hostname="worker-2"))
-    assert [order.job_id for order in lifecycle.start_orders("worker-1")] == [job.display_id]
-    assert lifecycle.start_orders("worker-2") == []
+    assert lifecycle.unanswered(["worker-1", "worker-2"]) == [("worker-1", job.display_id, True)]
+    assert lifecycle.start_order("worker-2", job.display_id) is None
+    assert lifecycle.start_order("worker-1", job.display_id) is not None
 
 
 def test_an_order_has_what_the_slave_needs_and_is_kept(submit: Submit) -> None:
     job = scheduled(submit)
-    (order,) = lifecycle.start_orders("worker-1")
+    order = lifecycle.start_order("worker-1", job.display_id)
+    assert order is not None
     assert order.job_id == job.display_id
     assert "job_name: a job" in order.definition
     assert "qemu-system-x86_64" in order.device
     assert JobFiles(job.pk, job.submit_time).text("device.yaml") == order.device
-    assert lifecycle.start_orders("another") == []
+    assert lifecycle.start_order("another", job.display_id) is None
 
 
 def test_a_device_without_a_dictionary_ends_the_job_with_the_file_named(submit: Submit, data_directory: object) -> None:
     job = scheduled(submit)
     (data_directory / "devices" / "qemu-01.jinja2").unlink()  # type: ignore[operator]
-    assert lifecycle.start_orders("worker-1") == []
+    assert lifecycle.start_order("worker-1", job.display_id) is None
     assert look(job) == (JobState.FINISHED, JobHealth.INCOMPLETE, DeviceState.IDLE)
     assert job.error_type == "Configuration"
     assert "qemu-01.jinja2" in job.error_msg

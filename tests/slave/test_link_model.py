@@ -29,7 +29,7 @@ from lava.slave.forwarder import Forwarder
 from lava.slave.jobs import Jobs
 from lava.slave.journal import Journal
 from lava.slave.processes import CannotStart, ProcessId
-from lava.wire.master_peer import Admit, Effect, Ended, MasterPeer, Order, Send, Started
+from lava.wire.master_peer import Admit, Do, Effect, Ended, MasterPeer, Order, Send, Started
 from lava.wire.messages import Ack, Cancel, End, EndOk, Log, Message, Start, decode, encode, join_route
 from lava.wire.slave_peer import SlavePeer
 
@@ -161,10 +161,13 @@ class Master:
         orders: list[Order] = []
         for job, record in self.records.items():
             if record.state == "scheduled":
-                orders.append(Start(job, b"definition: 1", b"device"))
+                orders.append((Do.START, job))
             elif record.state == "canceling":
-                orders.append(Cancel(job))
-        return [due.message for due in self.peer.orders(NAME, orders, now)]
+                orders.append((Do.CANCEL, job))
+        return [
+            Start(job, b"definition: 1", b"device") if what is Do.START else Cancel(job)
+            for _, _, (what, job) in self.peer.due({NAME: orders}, now)
+        ]
 
     def receive(self, route: bytes, message: Message, now: float) -> list[Message]:
         return self._perform(self.peer.receive(route, "", message, now), now)

@@ -16,6 +16,7 @@ from lava.wire.master_peer import (
     Admit,
     Blame,
     Complain,
+    Do,
     Effect,
     Ended,
     Gone,
@@ -27,7 +28,6 @@ from lava.wire.master_peer import (
 from lava.wire.messages import (
     PROTOCOL,
     Ack,
-    Cancel,
     End,
     Hello,
     HelloOk,
@@ -35,7 +35,6 @@ from lava.wire.messages import (
     Ping,
     Pong,
     Refused,
-    Start,
     StartOk,
     Status,
     Who,
@@ -45,7 +44,7 @@ from lava.wire.messages import (
 
 ROUTE = join_route("worker", "1-a")
 HELLO = Hello(PROTOCOL, "1.0", "state-1")
-START = Start("7", b"job", b"device")
+START, CANCEL = (Do.START, "7"), (Do.CANCEL, "5")
 NOW = 1000.0
 
 
@@ -200,24 +199,25 @@ class TestSession:
 
     def test_g04_orders_are_repeated_until_they_are_answered(self, peer: MasterPeer) -> None:
         greet(peer)
-        assert peer.orders("worker", [START, Cancel("5")], NOW) == [Send(ROUTE, START), Send(ROUTE, Cancel("5"))]
-        assert peer.orders("worker", [START, Cancel("5")], NOW + 1) == []
+        both = {"worker": [START, CANCEL], "elsewhere": [(Do.START, "9")]}
+        assert peer.due(both, NOW) == [("worker", ROUTE, START), ("worker", ROUTE, CANCEL)]
+        assert peer.due(both, NOW + 1) == []
         assert peer.orders_open
-        assert peer.orders("worker", [START], NOW + REPEAT_SECONDS) == [Send(ROUTE, START)]
+        assert peer.due({"worker": [START]}, NOW + REPEAT_SECONDS) == [("worker", ROUTE, START)]
         # The answer is on its way to the database, so the order is still wanted.
         peer.receive(ROUTE, "", StartOk("7"), NOW + REPEAT_SECONDS + 1)
-        assert peer.orders("worker", [START], NOW + REPEAT_SECONDS + 1) == []
-        assert peer.orders("worker", [], NOW + 99) == []
+        assert peer.due({"worker": [START]}, NOW + REPEAT_SECONDS + 1) == []
+        assert peer.due({}, NOW + 99) == []
         assert not peer.orders_open
 
     def test_g31_nothing_is_sent_to_a_slave_that_is_not_there(self, peer: MasterPeer) -> None:
-        assert peer.orders("worker", [START], NOW) == []
+        assert peer.due({"worker": [START]}, NOW) == []
 
     def test_a_slave_that_greets_again_is_told_its_orders_at_once(self, peer: MasterPeer) -> None:
         greet(peer)
-        peer.orders("worker", [START], NOW)
+        peer.due({"worker": [START]}, NOW)
         greet(peer, now=NOW + 1)
-        assert peer.orders("worker", [START], NOW + 1) == [Send(ROUTE, START)]
+        assert peer.due({"worker": [START]}, NOW + 1) == [("worker", ROUTE, START)]
 
 
 class TestNonsense:

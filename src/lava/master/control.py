@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Iterable
 
 from lava.server.actions import lifecycle, workers
@@ -11,6 +12,7 @@ from lava.wire.master_peer import (
     Admit,
     Blame,
     Complain,
+    Do,
     Effect,
     Ended,
     Gone,
@@ -123,28 +125,18 @@ class Control:
 
     async def tell(self) -> None:
         """Send the orders that slaves have not answered yet."""
-        for name in list(self._peer.sessions):
-            starts, cancels = await self._database.run(
-                lambda name=name: (lifecycle.start_orders(name), lifecycle.canceling_jobs(name))  # type: ignore[misc]
-            )
-            orders: list[Order] = [
-                *(
-                    Start(
-                        order.job_id,
-                        order.definition.encode(),
-                        order.device.encode(),
-                        order.dispatcher.encode(),
-                        order.environment.encode(),
-                        order.device_environment.encode(),
-                    )
-                    for order in starts
-                ),
-                *(Cancel(job) for job in cancels),
-            ]
-            for due in self._peer.orders(name, orders, self._loop.time()):
-                if isinstance(due.message, Start | Cancel):
-                    _log.info("[%s] %s <= %s", due.message.job, name, due.message.tag)
-                await self._send(due.route, due.message)
+        wanted: dict[str, list[Order]] = defaultdict(list)
+        waiting = await self._database.run(lambda: lifecycle.unanswered(list(self._peer.sessions)))
+        for worker, job, starting in waiting:
+            wanted[worker].append((Do.START if starting else Do.CANCEL, job))
+        for name, route, (what, job) in self._peer.due(wanted, self._loop.time()):
+            if what is Do.CANCEL:
+                message: Message | None = Cancel(job)
+            else:
+                message = await self._database.run(lambda name=name, job=job: _start(name, job))  # type: ignore[misc]
+            if message is not None:
+                _log.info("[%s] %s <= %s", job, name, message.tag)
+                await self._send(route, message)
 
     async def troubles(self) -> None:
         """Log whose connections come to nothing, for ever."""
@@ -154,6 +146,20 @@ class Control:
     async def _send(self, route: bytes, message: Message) -> None:
         _log.debug("%s <= %s", _name(route), message.tag)
         await self._socket.send(route, message)
+
+
+def _start(worker: str, job: str) -> Start | None:
+    order = lifecycle.start_order(worker, job)
+    if order is None:
+        return None
+    return Start(
+        order.job_id,
+        order.definition.encode(),
+        order.device.encode(),
+        order.dispatcher.encode(),
+        order.environment.encode(),
+        order.device_environment.encode(),
+    )
 
 
 def _name(route: bytes) -> str:

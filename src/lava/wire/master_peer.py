@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from .messages import (
     OLDEST_PROTOCOL,
     PROTOCOL,
-    Cancel,
     End,
     Hello,
     HelloOk,
@@ -20,7 +20,6 @@ from .messages import (
     Ping,
     Pong,
     Refused,
-    Start,
     StartOk,
     Status,
     Who,
@@ -114,7 +113,17 @@ class Complain:
 
 
 Effect = Send | Admit | Seen | Gone | Blame | Started | Ended | Complain
-Order = Start | Cancel
+
+
+class Do(Enum):
+    """What a slave is told to do with a job."""
+
+    START = auto()
+    CANCEL = auto()
+
+
+#: what, and the id of the job
+Order = tuple[Do, str]
 
 
 @dataclass(slots=True)
@@ -128,7 +137,7 @@ class Session:
     heard: float
     seen: float
     #: when each job was last told to start, or to stop
-    told: dict[tuple[type[Order], str], float] = field(default_factory=dict)
+    told: dict[Order, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -234,19 +243,20 @@ class MasterPeer:
     def _welcome(self) -> HelloOk:
         return HelloOk(PROTOCOL, self.version, PING_SECONDS, self.term)
 
-    def orders(self, name: str, wanted: Collection[Order], now: float) -> list[Send]:
-        """Return those of the orders that are due: the slave has not answered them, nor was it told lately."""
-        session = self.sessions.get(name)
-        if session is None:
-            return []
-        due: list[Send] = []
-        for order in wanted:
-            key = (type(order), order.job)
-            if now - session.told.get(key, float("-inf")) >= REPEAT_SECONDS:
-                session.told[key] = now
-                due.append(Send(session.route, order))
-        still = {(type(order), order.job) for order in wanted}
-        session.told = {key: when for key, when in session.told.items() if key in still}
+    def due(self, wanted: Mapping[str, Collection[Order]], now: float) -> list[tuple[str, bytes, Order]]:
+        """Return name, route and order where it is time: the slave has not answered, nor was it told lately.
+
+        Args:
+            wanted: every order that is not answered yet, by worker.
+        """
+        due: list[tuple[str, bytes, Order]] = []
+        for name, session in self.sessions.items():
+            orders = wanted.get(name, ())
+            session.told = {order: session.told[order] for order in orders if order in session.told}
+            for order in orders:
+                if now - session.told.get(order, float("-inf")) >= REPEAT_SECONDS:
+                    session.told[order] = now
+                    due.append((name, session.route, order))
         return due
 
     @property

@@ -6,7 +6,7 @@ to repeat: messages of slaves come more than once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -158,19 +158,31 @@ def _free(device: Device, job: TestJob, now: datetime) -> None:
     device.save(update_fields=["state", "last_used", "health"])
 
 
-def start_orders(worker: str) -> list[StartOrder]:
-    """Return the orders for jobs that are assigned to a device of the worker and do not run yet.
+def unanswered(workers: Collection[str]) -> list[tuple[str, str, bool]]:
+    """Return worker, job, and whether it is to start (or else to stop), for each job that a worker must be told of."""
+    jobs = TestJob.objects.filter(state__in=[JobState.SCHEDULED, JobState.CANCELING], actual_worker__in=workers)
+    return [
+        (job.actual_worker_id or "", job.display_id, job.state == JobState.SCHEDULED)
+        for job in jobs.only("pk", "sub_id", "actual_worker_id", "state").order_by("pk")
+    ]
 
-    A job whose files cannot be read or rendered is ended, with the file named; the others go on.
+
+def start_order(worker: str, display_id: str) -> StartOrder | None:
+    """Return the order to start a job; None when it is not to be started any more.
+
+    A job whose files cannot be read or rendered is ended, with the file named.
     """
-    orders = []
-    scheduled = TestJob.objects.filter(state=JobState.SCHEDULED, actual_worker=worker)
-    for job in scheduled.select_related("actual_device").order_by("pk"):
-        try:
-            orders.append(_order(job, worker))
-        except (ConfigurationFault, OSError) as error:
-            fail_to_start(job.pk, "Configuration", str(error))
-    return orders
+    pk = job_on(worker, display_id)
+    if pk is None:
+        return None
+    job = TestJob.objects.filter(pk=pk, state=JobState.SCHEDULED).select_related("actual_device").first()
+    if job is None:
+        return None
+    try:
+        return _order(job, worker)
+    except (ConfigurationFault, OSError) as error:
+        fail_to_start(job.pk, "Configuration", str(error))
+        return None
 
 
 def _order(job: TestJob, worker: str) -> StartOrder:
@@ -199,19 +211,10 @@ def _order(job: TestJob, worker: str) -> StartOrder:
     return order
 
 
-def canceling_jobs(worker: str) -> list[str]:
-    """Return the jobs on the worker that somebody asked to end."""
-    return _display_ids(worker, [JobState.CANCELING])
-
-
 def running_jobs(worker: str) -> list[str]:
     """Return the jobs that the worker is believed to run."""
-    return _display_ids(worker, [JobState.RUNNING, JobState.CANCELING])
-
-
-def _display_ids(worker: str, states: list[JobState]) -> list[str]:
-    jobs = TestJob.objects.filter(state__in=states, actual_worker=worker).order_by("pk")
-    return [job.display_id for job in jobs]
+    jobs = TestJob.objects.filter(state__in=[JobState.RUNNING, JobState.CANCELING], actual_worker=worker)
+    return [job.display_id for job in jobs.only("pk", "sub_id").order_by("pk")]
 
 
 def job_on(worker: str, display_id: str) -> int | None:
