@@ -23,6 +23,7 @@ from lava.cli import COMMANDS
 from lava.daemon.create_certificate import parser as certificate_parser
 from lava.dispatcher.main import parser as run_parser
 from lava.dispatcher.registry import MODULES
+from lava.doctor.main import parser as doctor_parser
 from lava.model import errors
 from lava.model.faults import SubmissionError
 from lava.model.job import parse_job_text
@@ -154,6 +155,7 @@ def mentioned(page: str, heading: str) -> set[str]:
         ("lava-slave", lava.slave.main.parser()),
         ("lava-master", lava.master.main.parser()),
         ("lava-create-certificate", certificate_parser()),
+        ("lava-dispatcher-doctor", doctor_parser()),
     ],
 )
 def test_every_option_is_documented_and_every_documented_option_exists(

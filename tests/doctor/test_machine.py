@@ -91,9 +91,9 @@ def test_nothing_on_a_fuse_mount_is_touched(tree: Tree, path: str) -> None:
     assert not link.is_dangling, "nobody looked"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_what_may_not_be_read_is_said(tree: Tree) -> None:
-    tree.write("/etc/secret", "x", mode=0)
+    if os.access(tree.write("/etc/secret", "x", mode=0), os.R_OK):
+        pytest.skip("root may read everything")
     with pytest.raises(CannotTell, match="/etc/secret cannot be read: Permission denied; run the doctor as root"):
         machine(tree).read("/etc/secret")
 

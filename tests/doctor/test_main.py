@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from lava.doctor.context import load_lab
 from lava.doctor.main import MODES, main, parser
 from lava.server.main import main as server
 
 from .conftest import Doctor
 from .trees import CleanMaster, FreshWorker, MixedWorker, Tree
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "migrate-a-worker.md"
 
 
 def test_r183_the_options_are_these() -> None:
@@ -131,6 +135,21 @@ def test_a_lab_file_with_a_fault_is_refused_with_its_place(
     file.write_text(text)
     assert main(["worker", "--root", str(Tree(tmp_path / "root").root), "--lab", str(file)]) == 2
     assert word in capsys.readouterr().err
+
+
+def test_the_lab_file_of_the_documents_is_accepted(tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text(PAGE.read_text().split("```yaml\n")[1].split("```")[0])
+    lab = load_lab(file)
+    assert (lab.workers[0].certificate, lab.devices[0].exclusive, lab.health_checks) == ("rack-1", True, {"panda"})
+
+
+@pytest.mark.parametrize("mode", sorted(MODES))
+def test_every_step_is_documented_in_order(mode: str) -> None:
+    heading = {"worker": "## On each worker", "master": "## On the master"}[mode]
+    section = PAGE.read_text().split(heading)[1].split("\n## ")[0]
+    rows = re.findall(r"^\| ([A-Z]\d+)(?:, ([A-Z]\d+))? \|", section, re.MULTILINE)
+    assert [name for row in rows for name in row if name] == [step.name for step in MODES[mode].steps]
 
 
 def test_a_lab_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
