@@ -22,13 +22,12 @@ from .control import Control
 from .forwarder import Forwarder
 from .jobs import Jobs
 from .journal import Journal
-from .processes import LAVA_RUN, JobProcesses
+from .processes import LAVA_RUN, JobProcesses, Processes
 
 _log = logging.getLogger("lava-slave")
 
 TICK_SECONDS = 0.5
-#: how often logs are looked at: while there are any, and while there are none
-BUSY_SECONDS = 0.02
+#: how often it is looked whether there are logs
 IDLE_SECONDS = 0.1
 STOP_JOBS_SECONDS = 20.0
 #: when it stops its jobs, the slave waits so long for the master to have everything
@@ -50,22 +49,44 @@ class Configuration:
     socks_proxy: str = ""
     stop_jobs_on_exit: bool = False
     lava_run: Sequence[str] = LAVA_RUN
+    #: how often the logs of running jobs are looked at
+    look_seconds: float = 0.02
 
 
 class Slave:
     """Connects journal, jobs, peer and sockets."""
 
-    def __init__(self, configuration: Configuration, journal: Journal) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        journal: Journal,
+        *,
+        processes: Processes | None = None,
+        context: zmq.asyncio.Context | None = None,
+    ) -> None:
+        """Dial.
+
+        Args:
+            processes: where jobs run; default: as processes on this machine.
+            context: of ZMQ, shared by several slaves in one process.
+
+        Raises:
+            WireError: an address of the configuration is none.
+        """
         self._configuration = configuration
         self._loop = asyncio.get_running_loop()
         self._outbox: asyncio.Queue[Message] = asyncio.Queue()
         self._jobs = Jobs(
-            journal, configuration.state_directory / "tmp", JobProcesses(configuration.lava_run), on_end=self._ended
+            journal,
+            configuration.state_directory / "tmp",
+            processes or JobProcesses(configuration.lava_run),
+            on_end=self._ended,
         )
         self._route = join_route(configuration.name, f"{os.getpid()}-{os.urandom(8).hex()}")
         peer = SlavePeer(__version__, journal.instance)
         self._control = Control(peer, self._jobs, send=self._outbox.put_nowait)
-        self._context = zmq.asyncio.Context()
+        self._shared = context is not None
+        self._context = zmq.asyncio.Context() if context is None else context
         self._control_socket = self._dial(configuration.master)
         self._log_socket = self._dial(configuration.logger)
         self._forwarder = Forwarder(self._log_socket.send, self._loop.time)
@@ -77,7 +98,6 @@ class Slave:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop; jobs go on, unless the configuration says otherwise."""
-        _log.info("Connecting to master as <%s>", self._configuration.name)
         self._jobs.adopt()
         tasks = [
             asyncio.create_task(self._tick(), name="tick"),
@@ -98,7 +118,8 @@ class Slave:
         await asyncio.gather(stopping, *tasks, return_exceptions=True)
         self._control_socket.close()
         self._log_socket.close()
-        self._context.term()
+        if not self._shared:
+            self._context.term()
         for task in done:
             if task is not stopping:
                 task.result()
@@ -154,15 +175,19 @@ class Slave:
                 continue
             match message:
                 case Ack(job=job, offset=offset):
-                    self._forwarder.acknowledge(job, offset)
-                    self._control.stored(job, offset)
+                    self.stored(job, offset)
                 case Gone(job=job):
                     self._control.drop(job)
                 case _:
                     pass  # of a newer master
 
+    def stored(self, job: str, offset: int) -> None:
+        """Take in that the master has the log of a job up to the offset."""
+        self._forwarder.acknowledge(job, offset)
+        self._control.stored(job, offset)
+
     async def _forward(self) -> None:
         while True:
             logs = self._jobs.log_files
             await self._forwarder.forward(logs)
-            await asyncio.sleep(BUSY_SECONDS if logs else IDLE_SECONDS)
+            await asyncio.sleep(self._configuration.look_seconds if logs else IDLE_SECONDS)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 CHUNK_BYTES = 256 * 1024
 WINDOW_BYTES = 2 * 1024 * 1024
 RESEND_SECONDS = 2.0
+#: a job that keeps talking is sent in chunks of at least so much, or this often
+SMALL_BYTES = 16 * 1024
+GATHER_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -22,6 +25,7 @@ class LogSender:
     #: everything before it was sent
     sent: int = 0
     _moved: float = 0.0
+    _last: float = float("-inf")
 
     def next_offset(self, size: int, now: float) -> int | None:
         """Return the offset from which a chunk is to be sent, or None.
@@ -33,6 +37,8 @@ class LogSender:
             self.sent = self.acknowledged
         if self.sent >= size or self.sent - self.acknowledged >= WINDOW_BYTES:
             return None
+        if size - self.sent < SMALL_BYTES and now - self._last < GATHER_SECONDS:
+            return None
         return self.sent
 
     def start_over(self) -> None:
@@ -43,6 +49,7 @@ class LogSender:
         """Note that a chunk was sent."""
         if self.sent == self.acknowledged:
             self._moved = now
+        self._last = now
         self.sent = max(self.sent, offset + length)
 
     def receive(self, offset: int, now: float) -> bool:

@@ -76,6 +76,7 @@ class DialingSocket:
             WireError: the address is none.
         """
         self.address = address
+        self._socks_proxy = dialing.socks_proxy
         self._encrypted = dialing.own is not None
         self._socket = context.socket(zmq.DEALER)
         _set_up(self._socket, ipv6=dialing.ipv6)
@@ -130,7 +131,7 @@ class DialingSocket:
                 if loop.time() < look_at:
                     continue
                 look_at = loop.time() + LOOK_SECONDS
-                news = News(Line.DOWN, await asyncio.to_thread(why_unreachable, self.address))
+                news = News(Line.DOWN, await asyncio.to_thread(why_unreachable, self.address, self._socks_proxy))
             elif not news.trouble and before is not None and before.line is not Line.UP:
                 continue  # what was wrong is said already
             if news != before:
@@ -149,8 +150,10 @@ class DialingSocket:
         self._socket.close()
 
 
-def why_unreachable(address: str) -> str:
+def why_unreachable(address: str, socks_proxy: str = "") -> str:
     """Return why nobody answers at an address, as far as can be found out: the name or the connection."""
+    if socks_proxy:  # names are its business, too
+        return f"no way to {address} through the SOCKS proxy {socks_proxy}: do both run?"
     host, _, port = address.removeprefix("tcp://").rpartition(":")
     host = host.strip("[]")
     try:
