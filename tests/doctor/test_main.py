@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,18 @@ from lava.server.main import main as server
 from .conftest import Doctor
 from .trees import CleanMaster, FreshWorker, MixedWorker, Tree
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "migrate-a-worker.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "how-to" / "migrate-a-worker.md"
 
 
 def test_r183_the_options_are_these() -> None:
     options = {word for action in parser()._actions for word in action.option_strings}
     assert options == {"-h", "--help", "--root", "--lab", "--only", "--confirm", "--json"}
+
+
+def test_r183_it_is_installed_with_the_dispatcher() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"]["lava-dispatcher-doctor"] == f"{main.__module__}:{main.__name__}"
 
 
 def test_r187_there_is_no_fix(capsys: pytest.CaptureFixture[str]) -> None:

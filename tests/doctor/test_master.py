@@ -296,14 +296,28 @@ def test_r181_the_command_to_look_has_the_real_version(doctor: Doctor, clean: Cl
     assert "sudo grep -v '#' /etc/postgresql/9.6/main/pg_hba.conf\n" in out
 
 
-def test_r173_the_file_of_rules_may_be_elsewhere(doctor: Doctor, clean: CleanMaster) -> None:
-    clean.configure("9.4", "hba_file = '/srv/rules.conf'\n")
-    clean.write("/srv/rules.conf", "include other.conf\nhost all all 10.0.0.0/8 md5\n")
+def test_r173_rules_may_be_elsewhere(doctor: Doctor, clean: CleanMaster) -> None:
+    clean.configure("9.4", "hba_file = '/srv/rules.conf'\n", "host all all 10.1.0.0/16 md5\n")
+    clean.write(
+        "/srv/rules.conf",
+        "include more.conf\ninclude_dir more\ninclude_dir empty\ninclude rules.conf\ninclude_if_exists no\n",
+    )
+    clean.write("/srv/more.conf", "\nhost all all 10.2.0.0/16 md5\n")
+    clean.write("/srv/more/a.conf", "host all all 10.3.0.0/16 md5\n")
+    clean.path("/srv/empty").mkdir()
+    clean.write("/srv/more/a.old", "host all all 10.4.0.0/16 md5\n")
     step = doctor("master", clean, "--json", lab=V2_ONLY).steps["M3"]
-    assert [(finding["file"], finding["line"]) for finding in step["findings"]] == [
-        ("/srv/rules.conf", 2),
-        ("/srv/rules.conf", 1),
+    assert sorted((finding["file"], finding["line"]) for finding in step["findings"]) == [
+        ("/srv/more.conf", 2),
+        ("/srv/more/a.conf", 1),
     ]
+
+
+def test_r173_rules_of_other_databases_are_left_alone(doctor: Doctor, clean: CleanMaster) -> None:
+    clean.write(RULES, f"{DEFAULT_HBA}host wiki wiki 10.0.0.0/8 md5\nhost replication all 10.0.0.0/8 md5\n")
+    step = doctor("master", clean, "--json", lab=V2_ONLY).steps["M3"]
+    assert (step["state"], step["commands"]) == ("ok", [])
+    assert texts(step).splitlines()[0] == "not about lavaserver, left alone: host wiki wiki 10.0.0.0/8 md5"
 
 
 addresses = st.one_of(
@@ -324,7 +338,9 @@ addresses = st.one_of(
 @given(addresses)
 def test_an_address_is_own_when_all_of_it_is_loopback(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> None:
     """Both ways of writing a network say the same, and no address of another machine is let through."""
-    own = network[0].is_loopback and network[-1].is_loopback
+    own = all(address.packed[0] == 127 for address in (network[0], network[-1]))
+    if network.version == 6:
+        own = network[0] == network[-1] == ipaddress.IPv6Address(1)
     assert is_own(str(network)) is own
     two_columns = f"host all all {network[0]} {network.netmask} md5\n"
     assert bool(remote_rules(two_columns)) is not own

@@ -62,7 +62,13 @@ def test_r190_stopped_after_each_step(doctor: Doctor, worker: MixedWorker, last:
         assert {states[name] for name in behind} == {f"blocked by {blocker}"}
 
 
-def test_r190_completing_a_step_opens_no_earlier_one(doctor: Doctor, worker: MixedWorker) -> None:
+@pytest.mark.parametrize(
+    ("prefix", "database"), [("/var/lib/lava-server", "lavaserver"), ("/srv/lava", "lava-lab")], ids=["usual", "own"]
+)
+def test_r190_completing_a_step_opens_no_earlier_one(
+    doctor: Doctor, tmp_path: Path, prefix: str, database: str
+) -> None:
+    worker = MixedWorker(tmp_path / "root", prefix=prefix, database=database)
     before = doctor("worker", worker, "--json").states()
     for step in TO_DO:
         worker.do(step)

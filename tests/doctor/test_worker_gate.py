@@ -130,6 +130,8 @@ def test_r132_types_without_a_health_check_are_listed(doctor: Doctor, worker: Mi
     """The type of the other worker's device does not count."""
     step = doctor("worker", worker, "--json").steps["W1"]
     assert (step["state"], [finding["value"] for finding in step["findings"]]) == ("open", ["panda"])
+    confirmed = doctor("worker", worker, "--json", "--confirm", "W1").states()
+    assert confirmed["W1"] == "open", "no word goes against the master's list"
 
 
 def test_r132_without_the_masters_word_the_types_are_listed(doctor: Doctor, worker: MixedWorker) -> None:

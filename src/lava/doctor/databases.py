@@ -125,4 +125,4 @@ def _need_online(cluster: Cluster) -> None:
 
 def _reason(answer: Answer) -> str:
     lines = answer.error.strip().splitlines()
-    return lines[-1] if lines else f"exit status {answer.status}"
+    return lines[0] if lines else f"exit status {answer.status}"

@@ -123,7 +123,7 @@ class Tree:
         if is_link:
             try:
                 dangling = not os.path.lexists(self._locate(path))
-            except CannotTell:
+            except (CannotTell, OSError):
                 dangling = False  # it points to where nobody may look
         return Entry(
             is_link,

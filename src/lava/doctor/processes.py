@@ -21,8 +21,9 @@ def is_server(process: Process) -> bool:
     """It is of the server package: not this doctor, and no slave."""
     if "doctor" in process.argv:
         return False
-    uwsgi = program(process).startswith("uwsgi") and any("lava-server" in word for word in process.argv)
-    return program(process) == "lava-server" or uwsgi
+    name = program(process)
+    served = name.startswith(("uwsgi", "gunicorn")) and re.search("lava[-_]server", " ".join(process.argv))
+    return name in ("lava-server", "lava-publisher", "lava-logs") or bool(served)
 
 
 def is_scheduler(process: Process) -> bool:

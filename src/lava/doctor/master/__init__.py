@@ -32,7 +32,7 @@ _ACCESS = (
     ),
     Step(
         "M3",
-        "PostgreSQL lets nobody in from other machines",
+        "LAVA's database lets nobody in from other machines",
         "V2 needs the default rules only: local, 127.0.0.1 and ::1.",
         postgres.client_rules,
     ),

@@ -48,13 +48,13 @@ def remote_rules(text: str) -> list[Rule]:
     return found
 
 
-def includes(text: str) -> list[tuple[int, str]]:
-    """Return the files that are included, by line."""
+def includes(text: str) -> list[tuple[str, str]]:
+    """Return what is included: the kind (``include``, ``include_dir``, ``include_if_exists``) and the name."""
     found = []
-    for number, line in _lines(text):
+    for _, line in _lines(text):
         words = _TOKEN.findall(_without_comment(line))
         if len(words) == 2 and words[0] in ("include", "include_dir", "include_if_exists"):
-            found.append((number, _plain(words[1])))
+            found.append((words[0], _plain(words[1])))
     return found
 
 

@@ -87,25 +87,39 @@ def client_rules(machine: Machine, context: Context) -> Result:
     commands: list[str] = []
     verify: list[str] = []
     for cluster in clusters:
-        file = _hba_file(machine, cluster)
-        text = machine.read(file) or ""
-        verify.append(f"sudo grep -v '#' {file}")
-        notes += [Finding(f"more rules are in {target}", file, line, target) for line, target in includes(text)]
-        lines = []
-        for rule in remote_rules(text):
-            if rule.concerns(name.value):
-                own = f" as LAVA's user {user.said}" if user.value in rule.users else ""
-                findings.append(_finding(f"lets {rule.address} into {name.said}{own}", file, rule))
-                lines.append(rule.line)
+        for file, text in _rule_files(machine, _hba_file(machine, cluster)):
+            verify.append(f"sudo grep -v '#' {quoted(file)}")
+            lines = []
+            for rule in remote_rules(text):
+                if rule.concerns(name.value):
+                    own = f" as LAVA's user {user.said}" if user.value in rule.users else ""
+                    findings.append(_finding(f"lets {rule.address} into {name.said}{own}", file, rule))
+                    lines.append(rule.line)
+                else:
+                    notes.append(_finding(f"not about {name.value}, left alone", file, rule))
+            if lines:
+                commands += edit(file, lines, "^[[:space:]]*host", machine)
+    state = State.OPEN if findings else State.OK
+    return Result(state, (*findings, *notes), tuple(commands), tuple(verify))
+
+
+def _rule_files(machine: Machine, first: str) -> list[tuple[str, str]]:
+    """Return the file of rules and those that it includes, with their texts."""
+    found: dict[str, str] = {}
+    pending = [first]
+    while pending:
+        file = pending.pop()
+        text = machine.read(file) if file not in found else None
+        if text is None:
+            continue
+        found[file] = text
+        for kind, target in includes(text):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(file), target))
+            if kind == "include_dir":
+                pending += [f"{path}/{name}" for name in machine.names(path) if name.endswith(".conf")]
             else:
-                notes.append(_finding(f"not about {name.value}, left alone", file, rule))
-        if lines:
-            commands += edit(file, lines, "^[[:space:]]*host", machine)
-    if findings:
-        return Result(State.OPEN, (*findings, *notes), tuple(commands), tuple(verify))
-    if any(note.text.startswith("more rules") for note in notes):
-        return Result(State.ADVICE, tuple(notes), (), tuple(verify))
-    return Result(State.OK, tuple(notes), (), tuple(verify))
+                pending.append(path)
+    return list(found.items())
 
 
 def _finding(text: str, file: str, rule: Rule) -> Finding:
@@ -136,7 +150,7 @@ def restart(machine: Machine, context: Context) -> Result:
         raise CannotTell("no PostgreSQL runs: it reads its files when it is started")
     findings = []
     for cluster in clusters:
-        for file in (cluster.file, _hba_file(machine, cluster)):
+        for file in (cluster.file, *(name for name, _ in _rule_files(machine, _hba_file(machine, cluster)))):
             entry = machine.entry(file)
             if entry and entry.modified > min(started):
                 text = f"changed {entry.modified:%Y-%m-%d %H:%M:%S} UTC, after PostgreSQL was started"

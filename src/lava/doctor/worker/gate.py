@@ -68,7 +68,7 @@ def health_checks(machine: Machine, context: Context) -> Result:
     if not lacking:
         return ok(Finding(f"each has a health check: {', '.join(sorted(names))}"))
     findings = tuple(Finding(f"device type {name} has no V2 health check", value=name) for name in lacking)
-    return Result(State.OPEN, findings, verify=("add them on the master, and run them",), can_be_confirmed=True)
+    return Result(State.OPEN, findings, verify=("add them on the master, and run them",))
 
 
 def exclusive(machine: Machine, context: Context) -> Result:
@@ -95,7 +95,7 @@ def exclusive(machine: Machine, context: Context) -> Result:
     if not findings:
         return ok(Finding(f"exclusive to V2: {', '.join(sorted(known))}"))
     verify = ("each is marked as exclusive on its page of the master",)
-    return Result(State.OPEN, tuple(findings), verify=verify, can_be_confirmed=True)
+    return Result(State.OPEN, tuple(findings), verify=verify)
 
 
 def proof(machine: Machine, context: Context) -> Result:
@@ -121,7 +121,7 @@ def proof(machine: Machine, context: Context) -> Result:
     if state is State.OPEN:
         findings.append(Finding(f"last change of this migration: {changed:%Y-%m-%d %H:%M} UTC"))
     verify = ("each health check ends as Complete",)
-    return Result(state, tuple(findings), verify=verify, can_be_confirmed=True)
+    return Result(state, tuple(findings), verify=verify)
 
 
 def _v1_devices(machine: Machine) -> list[tuple[str, str]]:
