@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +15,7 @@ import pytest
 from lava.doctor.commands import SimulateAutoremove
 
 from .conftest import Doctor
-from .trees import MASTER, MUST_BE_SAME, NOW, PULLED_IN, FreshWorker, MixedWorker, Tree
+from .trees import MASTER, MUST_BE_SAME, NOW, PULLED_IN, FreshWorker, MixedWorker, Tree, V1Master
 
 Obey = Callable[[Tree, list[str]], list[str]]
 Step = Callable[..., dict[str, Any]]
@@ -271,6 +275,26 @@ def test_r186_an_open_step_says_what_why_how_and_how_to_see_it(doctor: Doctor, w
         "              sudo ls -a /var/lib/lava-server/default/media\n"
         "    verify:   the last command shows . and .. only"
     )
+
+
+def test_r186_every_command_can_be_typed(doctor: Doctor, worker: MixedWorker, tmp_path: Path) -> None:
+    """Whatever the names on the machine are, a shell reads each command as one command."""
+    worker.write('/etc/lava-dispatcher/device-types/it\'s "$(odd)".conf', "")
+    worker.write("/etc/lavapdu/lavapdu.conf", "{}")
+    commands: list[str] = []
+    for name in worker.by_name:
+        step = doctor("worker", worker, "--json").steps[name]
+        commands += step["commands"]
+        worker.do(name)
+    master = V1Master(tmp_path / "master")
+    for step in doctor("master", master, "--json", "--confirm", "M0").steps.values():
+        commands += step["commands"]
+    assert len(commands) > 40
+    for command in commands:
+        subprocess.run(["sh", "-n", "-c", command], check=True)
+        assert ";" not in re.sub(r"'[^']*'", "", command)
+    odd = next(shlex.split(command) for command in commands if "odd" in command)
+    assert odd[-1] == '/etc/lava-dispatcher/device-types/it\'s "$(odd)".conf'
 
 
 def test_a_worker_without_apache_serves_files_itself(doctor: Doctor, tmp_path: Any) -> None:
