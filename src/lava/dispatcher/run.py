@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import shutil
 import signal
 import sys
@@ -137,6 +138,7 @@ def _make_scratch(configuration: DispatcherConfiguration, job_id: str, output: P
     """
     scratch = configuration.scratch_root / f"{configuration.prefix}{job_id}"
     try:
+        _remove_stale(configuration.scratch_root)
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         scratch.chmod(0o755)
@@ -147,6 +149,19 @@ def _make_scratch(configuration: DispatcherConfiguration, job_id: str, output: P
             "set dispatcher_download_dir in the worker's dispatcher.yaml"
         ) from error
     return scratch
+
+
+def _remove_stale(root: Path) -> None:
+    """Remove the temporary files of jobs that were killed.
+
+    Their link to a log leads nowhere: the slave has reported their end and forgotten them.  Source: protocol
+    specification 10, G30.
+    """
+    for directory in root.iterdir() if root.is_dir() else ():
+        link = directory / "logs.yaml"
+        with contextlib.suppress(OSError):  # it is somebody else's
+            if link.is_symlink() and not link.exists():
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def _write_description(path: Path, description: Any) -> None:
