@@ -61,6 +61,24 @@ def test_r131_no_command_of_the_server_in_any_state_of_the_migration(doctor: Doc
         assert "lava-server manage" not in doctor("worker", worker).out
 
 
+def test_r131_a_name_that_holds_the_words_takes_its_step_s_commands_along(doctor: Doctor, worker: MixedWorker) -> None:
+    """A part of the commands, or a name that was changed, would be other commands."""
+    worker.do("P1", "W1", "W2")
+    worker.write("/etc/lava-dispatcher/device-types/lava-server manage.conf", "")
+    step = doctor("worker", worker, "--json").steps["W3"]
+    assert (step["state"], step["commands"]) == ("open", [])
+    assert step["findings"][-1]["text"].startswith("a command is left out, for the name in it")
+
+
+def test_r130_without_a_mount_table_the_word_is_kept_back(doctor: Doctor, worker: MixedWorker) -> None:
+    worker.write("/etc/lava-dispatcher/device-types/purge.conf", "")
+    assert "purge.conf" not in doctor("worker", worker).out, "mounted"
+    worker.do("W7")
+    assert "purge.conf" in doctor("worker", worker).out
+    worker.remove("/proc/mounts")
+    assert "purge" not in doctor("worker", worker).out
+
+
 @contextmanager
 def watched() -> Iterator[list[tuple[str, Any]]]:
     """Collect everything that the interpreter opens, changes or starts."""

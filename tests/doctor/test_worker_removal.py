@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
-from lava.doctor.commands import SimulateAutoremove
+from lava.doctor.commands import RecordedRunner, SimulateAutoremove
+from lava.doctor.context import Context
+from lava.doctor.machine import Tree as Machine
+from lava.doctor.result import State
+from lava.doctor.worker.packages import server_package
 
 from .conftest import Doctor
 from .trees import MASTER, MUST_BE_SAME, NOW, PULLED_IN, FreshWorker, MixedWorker, Tree, V1Master
@@ -42,6 +46,16 @@ def test_r158_the_server_package(worker: MixedWorker, step: Step) -> None:
     assert found["commands"][0].startswith(
         "sudo sh -c 'umask 077 && tar -czf /var/backups/lava-server-etc.2016-11-25.tar.gz /etc/lava-server"
     )
+
+
+def test_r158_on_the_master_it_is_refused(worker: MixedWorker) -> None:
+    """Also by the check itself, which W0 keeps from being asked."""
+    worker.do_until("W10")
+    worker.remove("/etc/lava-server/worker.conf")
+    machine = Machine(worker.root, RecordedRunner.of(worker.root), lambda: NOW)
+    result = server_package(machine, Context())
+    assert (result.state, result.commands) == (State.OPEN, ())
+    assert result.findings[0].text == "refused: this is the master"
 
 
 def test_r158_a_package_that_left_its_configuration_counts(worker: MixedWorker, step: Step) -> None:
@@ -177,6 +191,22 @@ def test_r165_links_to_what_is_gone(worker: MixedWorker, step: Step) -> None:
         "/etc/apache2/sites-enabled/lava-server.conf",
     ]
     assert found["commands"] == ["sudo a2dismod uwsgi", "sudo a2dissite lava-server", RESTART]
+
+
+def test_r165_the_site_of_a_server_that_is_not_there(worker: MixedWorker, step: Step) -> None:
+    """The file may be an admin's own and stay when the package goes."""
+    worker.do_until("W17")
+    worker.write("/etc/apache2/sites-available/lava-server.conf", "")
+    worker.link("/etc/apache2/sites-enabled/lava-server.conf", "../sites-available/lava-server.conf")
+    found = step("W17")
+    assert (found["state"], found["commands"]) == ("open", ["sudo a2dissite lava-server", RESTART])
+
+
+def test_r166_a_link_to_nothing_serves_nothing(worker: MixedWorker, step: Step) -> None:
+    worker.do_until("W18")
+    worker.remove("/etc/apache2/sites-enabled/lava-dispatcher.conf")
+    worker.link("/etc/apache2/sites-enabled/lava-dispatcher.conf", "../sites-available/other.conf")
+    assert step("W18")["state"] == "open"
 
 
 LAST = [RESTART, "sudo apache2ctl -M", "wget http://localhost/tmp/", "rm index.html"]
