@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Test processes side by side
 JOBS ?= 2
 
-.PHONY: help demo up test test-fast check lint docs bench setup
+.PHONY: help demo up test test-fast check lint docs bench chaos setup
 
 help:
 	@echo 'make demo       set up, start an instance, run a real job on a real virtual machine, show the result'
@@ -14,6 +14,7 @@ help:
 	@echo 'make test-fast  run the tests that need no virtual machine, browser or database server'
 	@echo 'make check      format, lint, types, layers'
 	@echo 'make bench      run every benchmark, each beside its limit'
+	@echo 'make chaos      break a whole instance at random and count every line; CHAOS_KILLS=200 CHAOS_JOBS=20 CHAOS_SEED=...'
 	@echo 'make docs       build the documentation into ./site'
 
 demo:
@@ -43,6 +44,9 @@ bench: setup
 	$(BIN)/python benchmarks/console.py
 	$(BIN)/python benchmarks/job_overhead.py
 	$(BIN)/python benchmarks/submit_to_start.py
+
+chaos: setup
+	$(BIN)/python tests/chaos/run.py
 
 docs: setup
 	$(BIN)/mkdocs build --strict

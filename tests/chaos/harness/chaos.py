@@ -105,7 +105,8 @@ class Chaos:
         collisions = [f"two jobs at a time: {path}" for path in self._lab.collisions()]
         database = "SQLite" if self._lab.database is None else "PostgreSQL"
         accounts = [self._account(job) for job in jobs]
-        return Outcome(self._plan, database, time.monotonic() - began, self._blows, accounts, [*left, *collisions])
+        faults = [*left, *collisions, *self._lab.crashes()]
+        return Outcome(self._plan, database, time.monotonic() - began, self._blows, accounts, faults)
 
     def _at(self, seconds: float, act: Callable[[], None]) -> None:
         heapq.heappush(self._agenda, (seconds, next(self._numbers), act))

@@ -78,7 +78,6 @@ class Lab:
             MARK: str(root),
             "LAVA_DATA_DIR": str(root),
             "DJANGO_SETTINGS_MODULE": "lava.server.settings",
-            "PYTHONWARNINGS": "default",
         }
         if database is not None:
             self.environment["DATABASE_URL"] = database.address
@@ -351,6 +350,14 @@ class Lab:
     def collisions(self) -> list[str]:
         """Return the boards whose console two jobs wanted at a time."""
         return [str(path) for path in self.disks.glob("*/collisions")]
+
+    def crashes(self) -> list[str]:
+        """Return the daemons that said something with a traceback: that is never how a fault is told."""
+        return [
+            f"a traceback in {path}"
+            for path in sorted(self.layout.logs.iterdir())
+            if "Traceback (most recent call last)" in path.read_text(errors="replace")
+        ]
 
     def said(self) -> str:
         """Return the ends of what the daemons said."""
