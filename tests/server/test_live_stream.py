@@ -16,7 +16,7 @@ from lava.server.live.events import END, HEARTBEAT, RETRY, lines_event
 from lava.server.live.hub import Hub
 from lava.server.live.snapshot import Snapshot, Status
 from lava.server.live.stream import CHUNK_BYTES, read_chunk, start_of_line, stream
-from lava.server.logs import JobFiles
+from lava.server.logs import Addition, JobFiles, write_each
 
 SUBMITTED = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 LINES = [b'- {"msg": "%d %b"}\n' % (number, b"x" * number) for number in range(20)]
@@ -74,7 +74,7 @@ def state_of(event: bytes) -> str:
 
 
 async def test_a_stream_tells_state_lines_and_end_in_their_order(job: Job, files: JobFiles) -> None:
-    files.append(0, 0, LOG)
+    write_each([Addition(files, 0, 0, LOG)])
     job.length = len(LOG)
     events = stream(job.hub, 1, files, job.snapshot, 0)
     assert await anext(events) == RETRY
@@ -90,7 +90,7 @@ async def test_a_stream_tells_state_lines_and_end_in_their_order(job: Job, files
 
 async def test_only_what_counts_is_sent(job: Job, files: JobFiles) -> None:
     """What stands behind the length in the database was written by a transaction that failed."""
-    files.append(0, 0, LOG)
+    write_each([Addition(files, 0, 0, LOG)])
     job.length = len(LINES[0])
     events = stream(job.hub, 1, files, job.snapshot, 0)
     assert [await anext(events) for _ in range(3)][2] == lines_event(LINES[0], len(LINES[0]))
@@ -119,7 +119,7 @@ async def test_a_log_that_is_gone_ends_the_stream(job: Job, files: JobFiles, cap
 
 def test_a_chunk_ends_with_a_line_and_a_long_line_is_a_chunk(files: JobFiles) -> None:
     long = b"- " + b"y" * 10_000 + b"\n"
-    files.append(0, 0, LOG + long + LINES[0])
+    write_each([Addition(files, 0, 0, LOG + long + LINES[0])])
     end = len(LOG) + len(long) + len(LINES[0])
     offset, chunks = 0, []
     while offset < end:
@@ -133,7 +133,7 @@ def test_a_chunk_ends_with_a_line_and_a_long_line_is_a_chunk(files: JobFiles) ->
 
 @pytest.mark.parametrize("line", range(len(LINES)))
 def test_an_offset_within_a_line_moves_to_the_next(files: JobFiles, line: int) -> None:
-    files.append(0, 0, LOG)
+    write_each([Addition(files, 0, 0, LOG)])
     start = sum(map(len, LINES[:line]))
     assert start_of_line(files, start, len(LOG)) == start
     for inside in range(start + 1, start + len(LINES[line])):
@@ -143,7 +143,7 @@ def test_an_offset_within_a_line_moves_to_the_next(files: JobFiles, line: int) -
 
 def test_the_start_of_a_line_is_found_behind_a_very_long_one(files: JobFiles) -> None:
     long = b"z" * (3 * CHUNK_BYTES) + b"\n"
-    files.append(0, 0, long + LINES[0])
+    write_each([Addition(files, 0, 0, long + LINES[0])])
     assert start_of_line(files, 5, len(long) + len(LINES[0])) == len(long)
 
 

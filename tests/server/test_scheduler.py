@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from lava.master.scheduler import run_round
-from lava.master.scheduler.apply import give
+from lava.master.scheduler.apply import give_all
 from lava.master.scheduler.snapshot import take_snapshot
 from lava.model.states import DeviceHealth, DeviceState, JobHealth, JobState, WorkerState
 from lava.server.models import Device, Tag, TestJob, Worker
@@ -32,12 +32,12 @@ def test_a_free_device_is_given_and_the_next_job_is_told_why_it_waits(submit: Su
 
 def test_a_device_is_never_given_twice(submit: Submit) -> None:
     first, second = submit(), submit()
-    assert give(first.pk, "qemu-01")
-    assert not give(second.pk, "qemu-01")
-    assert not give(first.pk, "qemu-01")
+    assert give_all({first.pk: "qemu-01"}) == 1
+    assert give_all({second.pk: "qemu-01"}) == 0
+    assert give_all({first.pk: "qemu-01"}) == 0
     # Even if its state were wrong, the database would not have it.
     Device.objects.update(state=DeviceState.IDLE)
-    assert not give(second.pk, "qemu-01")
+    assert give_all({second.pk: "qemu-01"}) == 0
     with pytest.raises(IntegrityError), transaction.atomic():
         TestJob.objects.filter(pk=second.pk).update(actual_device="qemu-01", state=JobState.SCHEDULED)
 
@@ -45,7 +45,7 @@ def test_a_device_is_never_given_twice(submit: Submit) -> None:
 def test_a_job_that_was_canceled_meanwhile_gets_nothing(submit: Submit) -> None:
     job = submit()
     TestJob.objects.filter(pk=job.pk).update(state=JobState.FINISHED, health=JobHealth.CANCELED)
-    assert not give(job.pk, "qemu-01")
+    assert give_all({job.pk: "qemu-01"}) == 0
     assert Device.objects.get().state == DeviceState.IDLE
 
 
@@ -103,3 +103,24 @@ def test_a_round_costs_the_same_number_of_queries_for_any_lab(submit: Submit, ne
     assert len(snapshot.jobs) == 10
     assert len(snapshot.devices) == 11
     assert len([query for query in counted.captured_queries if query["sql"].startswith("SELECT")]) == 5
+
+
+def test_many_are_given_in_one_go_with_the_same_number_of_queries(submit: Submit, new_device: Any) -> None:
+    devices = [new_device(f"board-{number}").pk for number in range(20)]
+    jobs = [submit().pk for _ in devices]
+    with CaptureQueriesContext(connection) as counted:
+        assert give_all(dict(zip(jobs, devices, strict=True))) == 20
+    assert len([query for query in counted.captured_queries if query["sql"].startswith(("UPDATE", "WITH"))]) == 2
+    assert set(TestJob.objects.values_list("state", "actual_worker")) == {(JobState.SCHEDULED, "worker-1")}
+    assert dict(TestJob.objects.values_list("pk", "actual_device")) == dict(zip(jobs, devices, strict=True))
+
+
+def test_where_somebody_came_first_the_others_still_get_theirs(submit: Submit, new_device: Any) -> None:
+    devices = [new_device(f"board-{number}").pk for number in range(4)]
+    jobs = [submit().pk for _ in devices]
+    Device.objects.filter(pk=devices[1]).update(state=DeviceState.RESERVED)
+    TestJob.objects.filter(pk=jobs[2]).update(state=JobState.FINISHED)
+    assert give_all(dict(zip(jobs, devices, strict=True))) == 2
+    given = TestJob.objects.filter(state=JobState.SCHEDULED).values_list("pk", "actual_device")
+    assert dict(given) == {jobs[0]: devices[0], jobs[3]: devices[3]}
+    assert Device.objects.get(pk=devices[2]).state == DeviceState.IDLE

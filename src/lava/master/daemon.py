@@ -15,12 +15,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import zmq.asyncio
+from django.conf import settings
 from django.utils import timezone
 
 from lava import __version__
 from lava.master.scheduler import run_round
 from lava.server import wake
 from lava.server.actions import workers
+from lava.server.log_journal import JournalInUseError, LogJournal
+from lava.server.logs import write_each
 from lava.wire.certificates import Certificate
 from lava.wire.master_peer import REPEAT_SECONDS, SILENCE_SECONDS, MasterPeer
 from lava.wire.sockets import ListeningSocket, start_authenticator
@@ -76,7 +79,9 @@ class Master:
         self._log_database = Database("log database")
         self._look = asyncio.Event()
         self._control = Control(self._control_socket, self._peer, self._database, self._look)
-        self._log_store = LogStore(self._log_socket, self._peer, self._log_database)
+        self._journal = _journal()
+        write = self._journal.write if self._journal is not None else write_each
+        self._log_store = LogStore(self._log_socket, self._peer, self._log_database, write)
         self._loop = asyncio.get_running_loop()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -107,6 +112,8 @@ class Master:
         self._log_socket.close()
         self._database.close()
         self._log_database.close()
+        if self._journal is not None:
+            self._journal.close()
         self._context.term()
 
     async def _forever(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -155,3 +162,12 @@ class Master:
             )
             for name in lost:
                 _log.error("%s goes OFFLINE", name)
+
+
+def _journal() -> LogJournal | None:
+    """Return the journal beside the logs; None while another master has it, who may be about to end."""
+    try:
+        return LogJournal(Path(settings.MEDIA_ROOT) / "journal")
+    except JournalInUseError as error:
+        _log.warning("%s: each log is flushed by itself, which is slower", error)
+        return None

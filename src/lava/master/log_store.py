@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 
 from lava.server.actions import ingest
+from lava.server.logs import Addition
 from lava.wire.master_peer import MasterPeer
 from lava.wire.messages import Ack, Gone, Log, WireError
 from lava.wire.sockets import ListeningSocket
@@ -22,7 +24,19 @@ BATCH_BYTES = 8 * 1024 * 1024
 class LogStore:
     """Takes logs in.  While one batch is being stored the next one gathers; then the socket is left to wait."""
 
-    def __init__(self, socket: ListeningSocket, peer: MasterPeer, database: Database) -> None:
+    def __init__(
+        self,
+        socket: ListeningSocket,
+        peer: MasterPeer,
+        database: Database,
+        write: Callable[[Sequence[Addition]], None],
+    ) -> None:
+        """Begin.
+
+        Args:
+            write: makes additions to logs durable.
+        """
+        self._write = write
         self._socket = socket
         self._peer = peer
         self._database = database
@@ -51,7 +65,7 @@ class LogStore:
                 batch.append(self._arrived.get_nowait())
                 size += len(batch[-1][2].lines)
             chunks = [ingest.Chunk(name, log.job, log.offset, log.lines) for _, name, log in batch]
-            stored = await self._database.run(lambda chunks=chunks: ingest.store_chunks(chunks))  # type: ignore[misc]
+            stored = await self._database.run(lambda chunks=chunks: ingest.store_chunks(chunks, self._write))  # type: ignore[misc]
             answers: dict[tuple[bytes, str], Ack | Gone] = {}
             for (route, _, log), offset in zip(batch, stored, strict=True):
                 answers[route, log.job] = Gone(log.job) if offset is None else Ack(log.job, offset)

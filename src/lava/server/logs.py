@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +24,13 @@ class JobFiles:
     def __init__(self, job_id: int, submitted: datetime) -> None:
         self.directory = Path(settings.MEDIA_ROOT) / "job-output" / submitted.strftime("%Y/%m/%d") / str(job_id)
 
+    @classmethod
+    def at(cls, directory: Path) -> JobFiles:
+        """Return the files in a directory."""
+        files = cls.__new__(cls)
+        files.directory = directory
+        return files
+
     @property
     def log(self) -> Path:
         return self.directory / "output.yaml"
@@ -31,18 +40,17 @@ class JobFiles:
         """Offset of each line, as unsigned 64-bit integers in native order."""
         return self.directory / "output.idx"
 
-    def append(self, offset: int, line: int, chunk: bytes) -> int:
-        """Write whole lines at the offset and return how many they are; safe to repeat.
-
-        Args:
-            offset: bytes of the log that count so far.
-            line: lines that count so far.
-        """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        starts = _line_starts(offset, chunk)
-        _write(self.log, offset, chunk, sync=True)
-        _write(self.index, line * _ENTRY, starts.tobytes(), sync=False)
-        return len(starts)
+    def flush(self) -> None:
+        """Return when everything that was written is on the disk."""
+        for path in (self.log, self.index):
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # the job was deleted
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def read(self, offset: int, limit: int) -> bytes:
         """Return up to ``limit`` bytes from the offset on; may end within a line."""
@@ -85,6 +93,49 @@ class JobFiles:
             return None
 
 
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Whole lines that are to be added to a log; safe to write again."""
+
+    files: JobFiles
+    #: bytes of the log that count so far
+    offset: int
+    #: lines that count so far
+    line: int
+    data: bytes
+
+    def write(self, *, flush: bool) -> None:
+        """Write the lines, and where each of them starts.
+
+        Args:
+            flush: return only when they are on the disk.
+
+        Raises:
+            OSError: the disk does not let us.
+        """
+        try:
+            self._write()
+        except FileNotFoundError:
+            self.files.directory.mkdir(parents=True, exist_ok=True)
+            self._write()
+        if flush:
+            self.files.flush()
+
+    def _write(self) -> None:
+        _write(self.files.log, self.offset, self.data)
+        _write(self.files.index, self.line * _ENTRY, _line_starts(self.offset, self.data).tobytes())
+
+
+def write_each(additions: Sequence[Addition]) -> None:
+    """Make additions durable, each by itself: for a process that has no journal of its own.
+
+    Raises:
+        OSError: the disk does not let us.
+    """
+    for addition in additions:
+        addition.write(flush=True)
+
+
 def _line_starts(offset: int, chunk: bytes) -> array[int]:
     starts = array("Q")
     place = 0
@@ -96,7 +147,7 @@ def _line_starts(offset: int, chunk: bytes) -> array[int]:
     return starts
 
 
-def _write(path: Path, offset: int, data: bytes, *, sync: bool) -> None:
+def _write(path: Path, offset: int, data: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         view = memoryview(data)
@@ -104,7 +155,5 @@ def _write(path: Path, offset: int, data: bytes, *, sync: bool) -> None:
             written = os.pwrite(descriptor, view, offset)
             view, offset = view[written:], offset + written
         os.ftruncate(descriptor, offset)
-        if sync:
-            os.fdatasync(descriptor)
     finally:
         os.close(descriptor)

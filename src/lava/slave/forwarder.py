@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -41,7 +40,7 @@ class Forwarder:
         except OSError:
             return False  # the job has not begun to write, or was forgotten meanwhile
         while (offset := sender.next_offset(size, self._clock())) is not None:
-            lines = await asyncio.to_thread(read_lines, path, offset, CHUNK_BYTES)
+            lines = read_lines(path, offset, CHUNK_BYTES)
             if not lines or not await self._send(Log(job, offset, lines)):
                 break
             sender.sent_chunk(offset, len(lines), self._clock())

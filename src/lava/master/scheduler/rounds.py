@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from lava.server.actions.lifecycle import cancel_job
 
-from .apply import give, note_reasons
+from .apply import give_all, note_reasons
 from .assign import assign
 from .snapshot import take_snapshot
 
@@ -17,7 +17,7 @@ def run_round() -> int:
     if not snapshot.jobs:
         return 0
     decided = assign(snapshot, timezone.now())
-    given = sum(give(job, device) for job, device in decided.assignments.items())
+    given = give_all(decided.assignments) if decided.assignments else 0
     note_reasons(dict(decided.reasons))
     for job in decided.expired:
         cancel_job(None, job)

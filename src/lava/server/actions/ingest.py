@@ -7,8 +7,7 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,12 +18,10 @@ from django.db.models import Q
 from lava.model.logline import Level, LogLineError, decode
 from lava.model.results import JOB_SUITE, Outcome, Result, ResultError, parse_result
 from lava.server import wake
-from lava.server.logs import JobFiles
+from lava.server.logs import Addition, JobFiles, write_each
 from lava.server.models import TestJob
 from lava.server.results.models import OUTCOMES, TestCase, TestSet, TestSuite
 
-#: files are made durable side by side: the disk then waits once for many of them
-_WRITERS = ThreadPoolExecutor(16, thread_name_prefix="log writer")
 _FIELDS = (
     *("pk", "sub_id", "actual_worker_id", "submit_time", "log_length", "log_lines"),
     *("passed", "error_type", "error_msg", "failure_comment"),
@@ -57,7 +54,6 @@ class _Growth:
 
     job: TestJob
     new: bytes = b""
-    new_lines: int = 0
     #: fields that changed, beside the size of the log
     news: list[str] = field(default_factory=list)
 
@@ -72,17 +68,17 @@ class _Growth:
             self.new += chunk.lines[known : chunk.lines.rfind(b"\n") + 1]
         return self.length
 
-    def write(self) -> None:
-        """Put the new bytes on disk: they count once the database says so."""
-        files = JobFiles(self.job.pk, self.job.submit_time)
-        self.new_lines = files.append(self.job.log_length, self.job.log_lines, self.new)
+    def addition(self) -> Addition:
+        """Return what is to be on the disk before the database says that it counts."""
+        job = self.job
+        return Addition(JobFiles(job.pk, job.submit_time), job.log_length, job.log_lines, self.new)
 
     def keep(self) -> None:
         """Store the results among the new lines, and move the offset."""
         job = self.job
         complaints = _store_results(job, self.new)
         job.log_length += len(self.new)
-        job.log_lines += self.new_lines
+        job.log_lines += self.new.count(b"\n")
         if complaints:
             job.failure_comment = _storable("\n".join([*filter(None, [job.failure_comment]), *complaints]))[:10_000]
             self.news.append("failure_comment")
@@ -91,15 +87,19 @@ class _Growth:
 
 
 @transaction.atomic
-def store_chunks(chunks: Sequence[Chunk]) -> list[int | None]:
-    """Store chunks and return for each the next offset of its job, or None when the worker runs no such job."""
+def store_chunks(chunks: Sequence[Chunk], write: Callable[[Sequence[Addition]], None] = write_each) -> list[int | None]:
+    """Store chunks and return for each the next offset of its job, or None when the worker runs no such job.
+
+    Args:
+        write: makes additions durable.
+    """
     growths = {key: _Growth(job) for key, job in _locked({(chunk.worker, chunk.job) for chunk in chunks}).items()}
     answers = [
         growth.take(chunk) if (growth := growths.get((chunk.worker, chunk.job))) is not None else None
         for chunk in chunks
     ]
     grown = [growth for growth in growths.values() if growth.new]
-    list(_WRITERS.map(_Growth.write, grown))
+    write([growth.addition() for growth in grown])
     for growth in grown:
         growth.keep()
     _save(grown)
