@@ -52,3 +52,16 @@ def test_g07_a_job_ends_while_master_and_slave_are_away(lab: Lab, number: signal
     for daemon in daemons if first == "master" else reversed(daemons):
         daemon.start()
     check(lab, job, 200, 20)
+
+
+def test_g02_the_master_is_killed_between_receiving_lines_and_storing_them(lab: Lab) -> None:
+    cables = lab.slaves[0].cables
+    job = lab.submit(numbered_job(600, 60, 10))
+    for line in (20, 100, 200):
+        lab.wait_for_line(job, line)
+        with lab.locked_database():
+            sent = int(cables.tell("count").split()[0])
+            wait_for(lambda sent=sent: int(cables.tell("count").split()[0]) > sent + 4000, "lines to be sent")
+            lab.master.kill()
+        lab.master.start()
+    check(lab, job, 600, 60)
