@@ -79,6 +79,7 @@ class Lab:
             "LAVA_DATA_DIR": str(root),
             "DJANGO_SETTINGS_MODULE": "lava.server.settings",
         }
+        self.environment.pop("DATABASE_URL", None)
         if database is not None:
             self.environment["DATABASE_URL"] = database.address
         for directory in (self.layout.logs, self.layout.devices, self.ledger):
