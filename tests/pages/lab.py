@@ -65,7 +65,7 @@ def schedule() -> int:
 
 @command
 def start(job: int) -> bool:
-    return lifecycle.job_started(job)
+    return lifecycle.job_started("localhost", str(job))
 
 
 def _store(job: int, lines: bytes) -> int | None:
@@ -96,7 +96,8 @@ def raw(job: int, text: str) -> int | None:
 @command
 def end(job: int, description: str = "") -> bool:
     length = TestJob.objects.get(pk=job).log_length
-    return lifecycle.job_ended(job, log_length=length, exit_status=0, error_text="", description=description)
+    report = {"log_length": length, "exit_status": 0, "error_text": "", "description": description}
+    return lifecycle.job_ended("localhost", str(job), **report)  # type: ignore[arg-type]
 
 
 @command

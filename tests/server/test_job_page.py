@@ -10,8 +10,9 @@ from django.contrib.auth.models import User
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
+from lava.master.scheduler import run_round
 from lava.model.logline import Level, encode_lines
-from lava.model.states import DeviceHealth
+from lava.model.states import DeviceHealth, JobState, WorkerState
 from lava.server.actions.lifecycle import job_ended
 from lava.server.actions.submit import submit_job
 from lava.server.models import Device, DeviceType, TestJob, Worker
@@ -34,7 +35,7 @@ actions:
 @pytest.fixture
 def job(db: None) -> TestJob:
     kind = DeviceType.objects.create(name="qemu")
-    worker = Worker.objects.create(hostname="worker-1")
+    worker = Worker.objects.create(hostname="worker-1", state=WorkerState.ONLINE)
     Device.objects.create(hostname="qemu-1", device_type=kind, worker_host=worker, health=DeviceHealth.GOOD)
     return submit_job(User.objects.create_user("owner"), TEXT)
 
@@ -125,7 +126,8 @@ def test_resubmitting_makes_a_job_of_the_one_who_does_it(client: Client, job: Te
 def test_a_plan_is_shown_when_the_job_has_ended(client: Client, job: TestJob) -> None:
     assert client.get(f"/scheduler/job/{job.pk}/description").status_code == 404
     text = "pipeline:\n- {level: '1', name: <b>, timeout: 120, pipeline: [{level: '1.1', name: login}]}\n"
-    job_ended(job.pk, log_length=0, exit_status=1, error_text="no such file", description=text)
+    run_round()
+    job_ended("worker-1", job.display_id, log_length=0, exit_status=1, error_text="no such file", description=text)
     body = client.get(f"/scheduler/job/{job.pk}").content.decode()
     assert 'data-level="1" data-depth="0" data-timeout="120"' in body
     assert 'data-level="1.1" data-depth="1" data-timeout="0"' in body
@@ -136,7 +138,9 @@ def test_a_plan_is_shown_when_the_job_has_ended(client: Client, job: TestJob) ->
 
 @pytest.mark.parametrize("text", ["", "[", "a: b", "pipeline: text", "pipeline: [5, [6]]"])
 def test_an_odd_description_is_no_reason_to_fail(client: Client, job: TestJob, text: str) -> None:
-    job_ended(job.pk, log_length=0, exit_status=1, error_text="", description=text)
+    run_round()
+    assert job_ended("worker-1", job.display_id, log_length=0, exit_status=1, error_text="", description=text)
+    assert TestJob.objects.get().job_state is JobState.FINISHED
     assert client.get(f"/scheduler/job/{job.pk}").status_code == 200
 
 

@@ -31,7 +31,7 @@ def scheduled(submit: Submit) -> TestJob:
 
 def running(submit: Submit) -> TestJob:
     job = scheduled(submit)
-    assert lifecycle.job_started(job.pk)
+    assert lifecycle.job_started("worker-1", job.display_id)
     job.refresh_from_db()
     return job
 
@@ -39,7 +39,7 @@ def running(submit: Submit) -> TestJob:
 def end(job: TestJob, log: bytes = b"", **fields: object) -> bool:
     ingest.store_chunks([ingest.Chunk("worker-1", job.display_id, 0, log)])
     report = {"log_length": len(log), "exit_status": 0, "error_text": "", "description": "", **fields}
-    return lifecycle.job_ended(job.pk, **report)  # type: ignore[arg-type]
+    return lifecycle.job_ended("worker-1", job.display_id, **report)  # type: ignore[arg-type]
 
 
 def look(job: TestJob) -> tuple[JobState, JobHealth, DeviceState]:
@@ -53,7 +53,7 @@ def test_a_job_goes_from_submission_to_complete(submit: Submit) -> None:
     assert look(job) == (JobState.SUBMITTED, JobHealth.UNKNOWN, DeviceState.IDLE)
     run_round()
     assert look(job) == (JobState.SCHEDULED, JobHealth.UNKNOWN, DeviceState.RESERVED)
-    lifecycle.job_started(job.pk)
+    lifecycle.job_started("worker-1", job.display_id)
     assert look(job) == (JobState.RUNNING, JobHealth.UNKNOWN, DeviceState.RUNNING)
     assert end(job, PASS)
     assert look(job) == (JobState.FINISHED, JobHealth.COMPLETE, DeviceState.IDLE)
@@ -65,10 +65,10 @@ def test_a_job_goes_from_submission_to_complete(submit: Submit) -> None:
 def test_what_is_said_twice_changes_nothing(submit: Submit) -> None:
     job = running(submit)
     began = job.start_time
-    assert lifecycle.job_started(job.pk)
+    assert lifecycle.job_started("worker-1", job.display_id)
     assert end(job, PASS)
     ended = look(job)
-    assert lifecycle.job_started(job.pk)
+    assert lifecycle.job_started("worker-1", job.display_id)
     assert end(job, PASS)
     assert look(job) == ended
     assert job.start_time == began
@@ -76,7 +76,9 @@ def test_what_is_said_twice_changes_nothing(submit: Submit) -> None:
 
 def test_an_end_waits_for_the_whole_log(submit: Submit) -> None:
     job = running(submit)
-    assert not lifecycle.job_ended(job.pk, log_length=len(PASS), exit_status=0, error_text="", description="")
+    assert not lifecycle.job_ended(
+        "worker-1", job.display_id, log_length=len(PASS), exit_status=0, error_text="", description=""
+    )
     assert look(job)[0] is JobState.RUNNING
     assert end(job, PASS)
     assert look(job)[1] is JobHealth.COMPLETE
@@ -135,7 +137,7 @@ def test_a_job_with_a_device_is_canceled_by_its_worker(
     assert lifecycle.cancel_job(user, job.pk) is JobState.CANCELING
     assert lifecycle.cancel_job(user, job.pk) is JobState.CANCELING
     assert lifecycle.unanswered(["worker-1"]) == [("worker-1", job.display_id, False)]
-    assert lifecycle.job_started(job.pk)
+    assert lifecycle.job_started("worker-1", job.display_id)
     assert look(job)[0] is JobState.CANCELING
     # It passed before the cancel reached it; it was asked for all the same.
     end(job, PASS)
@@ -152,23 +154,21 @@ def test_a_finished_job_stays_as_it_is(submit: Submit, user: User) -> None:
 
 def test_jobs_that_nobody_knows(db: None) -> None:
     assert lifecycle.cancel_job(None, 4711) is None
-    assert not lifecycle.job_started(4711)
-    assert lifecycle.job_ended(4711, log_length=5, exit_status=0, error_text="", description="")
-    assert lifecycle.job_on("worker-1", "4711") is None
-    assert lifecycle.job_on("worker-1", "4711.1") is None
+    assert not lifecycle.job_started("worker-1", "4711")
+    assert lifecycle.job_ended("worker-1", "4711.1", log_length=5, exit_status=0, error_text="", description="")
 
 
 def test_a_worker_speaks_for_its_own_jobs_only(submit: Submit) -> None:
     """G16: what an admitted slave says of the jobs of others changes nothing."""
     job = scheduled(submit)
     name = job.display_id
-    lifecycle.started_on("worker-2", name)
+    assert not lifecycle.job_started("worker-2", name)
     assert look(job)[0] is JobState.SCHEDULED
     # It is told to forget the job: it must have it from another instance.
-    assert lifecycle.ended_on("worker-2", name, log_length=0, exit_status=0, error_text="", description="")
+    assert lifecycle.job_ended("worker-2", name, log_length=0, exit_status=0, error_text="", description="")
     assert look(job)[0] is JobState.SCHEDULED
     assert ingest.store_chunks([ingest.Chunk("worker-2", name, 0, b"- {}\n")]) == [None]
-    lifecycle.started_on("worker-1", name)
+    lifecycle.job_started("worker-1", name)
     assert look(job)[0] is JobState.RUNNING
     assert ingest.store_chunks([ingest.Chunk("worker-1", name, 0, b"- {}\n")]) == [5]
 

@@ -192,7 +192,7 @@ def test_the_first_page_shows_what_runs_what_waits_and_what_ended(
 ) -> None:
     first, second = submit(name="first job"), submit(name="second job")
     run_round()
-    lifecycle.job_started(first.pk)
+    lifecycle.job_started("worker-1", first.display_id)
     page = client.get("/").content.decode()
     sections = dict(re.findall(r'<section aria-labelledby="(\w+)">(.*?)</section>', page, re.DOTALL))
     assert "first job" in sections["running"]

@@ -112,7 +112,7 @@ def test_a_job_from_submission_to_results(
     assert call("scheduler.jobs.logs", job, 4) == [False, b"[]"]
     assert call("scheduler.jobs.logs_count", job) == 4
 
-    lifecycle.job_ended(job, log_length=len(log), exit_status=0, error_text="", description="")
+    lifecycle.job_ended("worker-1", str(job), log_length=len(log), exit_status=0, error_text="", description="")
     assert call("scheduler.jobs.logs", job, 4)[0] is True
     assert call("scheduler.jobs.show", job)["health"] == "Complete"
     cases = yaml.safe_load(call("results.get_testjob_results_yaml", job))

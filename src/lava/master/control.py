@@ -105,10 +105,10 @@ class Control:
                 await self._database.run(lambda: workers.worker_blamed(name, reason))
             case Started(name, _, job):
                 _log.info("[%s] %s => START_OK", job, name)
-                await self._database.run(lambda: lifecycle.started_on(name, job))
+                await self._database.run(lambda: lifecycle.job_started(name, job))
             case Ended(name, route, end):
                 stored = await self._database.run(
-                    lambda: lifecycle.ended_on(
+                    lambda: lifecycle.job_ended(
                         name,
                         end.job,
                         log_length=end.log_length,

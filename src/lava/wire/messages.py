@@ -219,17 +219,22 @@ _KINDS: Final[Mapping[str, type[Message]]] = {
 _CHECKS: Final[Mapping[str, tuple[type, ...]]] = {"int": (int,), "str": (str,), "int | None": (int, type(None))}
 
 
+_FIELDS: Final = {kind: fields(kind) for kind in _KINDS.values()}
+#: fields of each kind that travel in the header, and those that are bodies
+_LAYOUT: Final = {
+    kind: (
+        [entry.name for entry in fields(kind) if entry.type != "bytes"],
+        [entry.name for entry in fields(kind) if entry.type == "bytes"],
+    )
+    for kind in _KINDS.values()
+}
+
+
 def encode(message: Message) -> list[bytes]:
     """Return the frames of a message."""
-    header: dict[str, Any] = {}
-    bodies: list[bytes] = []
-    for entry in fields(message):
-        value = getattr(message, entry.name)
-        if entry.type == "bytes":
-            bodies.append(value)
-        else:
-            header[entry.name] = value
-    return [message.tag.encode(), json.dumps(header).encode(), *bodies]
+    header, bodies = _LAYOUT[type(message)]
+    text = json.dumps({name: getattr(message, name) for name in header})
+    return [message.tag.encode(), text.encode(), *(getattr(message, name) for name in bodies)]
 
 
 def decode(frames: Sequence[bytes]) -> Message:
@@ -257,7 +262,7 @@ def decode(frames: Sequence[bytes]) -> Message:
 
 def _build(kind: type[Message], header: Mapping[str, Any], bodies: list[bytes]) -> Message:
     values: dict[str, Any] = {}
-    for entry in fields(kind):
+    for entry in _FIELDS[kind]:
         if entry.type == "bytes":
             if bodies:
                 values[entry.name] = bodies.pop(0)

@@ -148,7 +148,7 @@ def _store_results(job: TestJob, chunk: bytes) -> list[str]:
             job.error_type = _storable(result.metadata.get("error_type"))[:40]
             job.error_msg = _storable(result.metadata.get("error_msg"))
         found.append((result, line.when))
-    return complaints + _keep(job, found)
+    return complaints + _keep(job, found) if found else complaints
 
 
 def _keep(job: TestJob, found: list[tuple[Result, datetime]]) -> list[str]:
@@ -165,10 +165,9 @@ def _keep(job: TestJob, found: list[tuple[Result, datetime]]) -> list[str]:
 
 
 def _create(job: TestJob, found: list[tuple[Result, datetime]]) -> None:
-    if found:
-        suites = _suites(job, {result.suite[:200] for result, _ in found})
-        sets = _sets(suites, {(result.suite[:200], result.test_set) for result, _ in found if result.test_set})
-        TestCase.objects.bulk_create(_case(result, when, suites, sets) for result, when in found)
+    suites = _suites(job, {result.suite[:200] for result, _ in found})
+    sets = _sets(suites, {(result.suite[:200], result.test_set) for result, _ in found if result.test_set})
+    TestCase.objects.bulk_create(_case(result, when, suites, sets) for result, when in found)
 
 
 def _storable(value: object) -> str:

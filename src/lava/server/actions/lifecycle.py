@@ -45,8 +45,17 @@ class StartOrder:
     device_environment: str
 
 
-def _locked(job_id: int) -> TestJob | None:
-    return TestJob.objects.select_for_update(of=("self",)).select_related("actual_device").filter(pk=job_id).first()
+def _locked(job_id: int, **conditions: object) -> TestJob | None:
+    jobs = TestJob.objects.select_for_update(of=("self",)).select_related("actual_device")
+    return jobs.filter(pk=job_id, **conditions).first()
+
+
+def _locked_on(worker: str, display_id: str) -> TestJob | None:
+    """Lock a job that the worker runs or ran; None for one that is not there, or another's."""
+    if display_id.isdigit():
+        return _locked(int(display_id), actual_worker=worker)
+    job = TestJob.objects.filter(sub_id=display_id).values_list("pk", flat=True).first()
+    return None if job is None else _locked(job, actual_worker=worker)
 
 
 @transaction.atomic
@@ -70,9 +79,9 @@ def cancel_job(user: User | None, job_id: int) -> JobState | None:
 
 
 @transaction.atomic
-def job_started(job_id: int, when: datetime | None = None) -> bool:
-    """Take in that the job process runs; False when there is no such job."""
-    job = _locked(job_id)
+def job_started(worker: str, display_id: str, when: datetime | None = None) -> bool:
+    """Take in that the worker runs the job; False when the worker has no such job."""
+    job = _locked_on(worker, display_id)
     if job is None:
         return False
     state = next_job_state(job.job_state, JobEvent.STARTED)
@@ -83,8 +92,12 @@ def job_started(job_id: int, when: datetime | None = None) -> bool:
 
 
 @transaction.atomic
-def job_ended(job_id: int, *, log_length: int, exit_status: int | None, error_text: str, description: str) -> bool:
+def job_ended(
+    worker: str, display_id: str, *, log_length: int, exit_status: int | None, error_text: str, description: str
+) -> bool:
     """Take in that the job process is gone; False while a part of its log is missing.
+
+    A job that is none of the worker's is done with: the worker may forget it, and nothing happens here.
 
     Args:
         log_length: bytes that the job process has written.
@@ -92,10 +105,8 @@ def job_ended(job_id: int, *, log_length: int, exit_status: int | None, error_te
         error_text: what it left on standard error, or why it could not run.
         description: the pipeline, YAML; empty when the job process got no further.
     """
-    job = _locked(job_id)
-    if job is None:
-        return True  # the slave may forget it
-    if job.job_state is JobState.FINISHED:
+    job = _locked_on(worker, display_id)
+    if job is None or job.job_state is JobState.FINISHED:
         return True
     if job.log_length < log_length:
         return False
@@ -172,10 +183,9 @@ def start_order(worker: str, display_id: str) -> StartOrder | None:
 
     A job whose files cannot be read or rendered is ended, with the file named.
     """
-    pk = job_on(worker, display_id)
-    if pk is None:
-        return None
-    job = TestJob.objects.filter(pk=pk, state=JobState.SCHEDULED).select_related("actual_device").first()
+    numbers = {"pk": int(display_id)} if display_id.isdigit() else {"sub_id": display_id}
+    scheduled = TestJob.objects.filter(state=JobState.SCHEDULED, actual_worker=worker, **numbers)
+    job = scheduled.select_related("actual_device").first()
     if job is None:
         return None
     try:
@@ -215,30 +225,3 @@ def running_jobs(worker: str) -> list[str]:
     """Return the jobs that the worker is believed to run."""
     jobs = TestJob.objects.filter(state__in=[JobState.RUNNING, JobState.CANCELING], actual_worker=worker)
     return [job.display_id for job in jobs.only("pk", "sub_id").order_by("pk")]
-
-
-def job_on(worker: str, display_id: str) -> int | None:
-    """Return the primary key of a job that the worker runs or ran; None for one that is not there, or another's."""
-    jobs = TestJob.objects.filter(actual_worker=worker)
-    jobs = jobs.filter(pk=int(display_id)) if display_id.isdigit() else jobs.filter(sub_id=display_id)
-    return jobs.values_list("pk", flat=True).first()
-
-
-def started_on(worker: str, display_id: str) -> None:
-    """Take in that the worker runs the job."""
-    job = job_on(worker, display_id)
-    if job is not None:
-        job_started(job)
-
-
-def ended_on(
-    worker: str, display_id: str, *, log_length: int, exit_status: int | None, error_text: str, description: str
-) -> bool:
-    """Take in that the worker is done with the job; False while a part of its log is missing.
-
-    A job that is none of the worker's is done with: the worker may forget it, and nothing happens here.
-    """
-    job = job_on(worker, display_id)
-    return job is None or job_ended(
-        job, log_length=log_length, exit_status=exit_status, error_text=error_text, description=description
-    )
