@@ -13,8 +13,8 @@ from lava.server.models import Device, TestJob
 _GIVE = (
     f"WITH given (number, device, worker) AS (VALUES {{}}) UPDATE {TestJob._meta.db_table} AS job "  # noqa: S608 (our names)
     "SET state = {}, actual_device_id = given.device, actual_worker_id = given.worker, waiting_reason = '' "
-    f"FROM given WHERE job.id = given.number AND job.state = {int(JobState.SUBMITTED)} AND job.actual_device_id IS NULL "
-    "RETURNING id"
+    f"FROM given WHERE job.id = given.number AND job.state = {int(JobState.SUBMITTED)} "
+    "AND job.actual_device_id IS NULL RETURNING id"
 )
 
 
