@@ -13,7 +13,7 @@ from harness.lab import Lab
 from harness.work import job as work
 from harness.work import numbered_job
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("chaos")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("chaos-cancel")]
 
 #: Scaled: a job process that does not heed TERM is killed after 4 seconds, not after 120.
 HASTY = (

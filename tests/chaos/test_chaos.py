@@ -18,7 +18,7 @@ SHORT = Plan(seed=7, blows=16, jobs=4, lines=300, results=30, job_seconds=8)
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.xdist_group("chaos")
+@pytest.mark.xdist_group("chaos-random")
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_nothing_is_lost_doubled_or_started_twice(
     database: str, tmp_path: Path, request: pytest.FixtureRequest

@@ -13,7 +13,7 @@ from harness.lab import Lab
 from harness.postgresql import PostgreSQL
 from harness.work import numbered_job
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("chaos")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("chaos-database")]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from harness.daemons import wait_for
 from harness.lab import Lab, Slave
 from harness.work import numbered_job
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("chaos")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("chaos-network")]
 
 
 @pytest.fixture(scope="module")

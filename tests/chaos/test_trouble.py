@@ -19,7 +19,7 @@ from harness.ledger import records
 from harness.work import job as work
 from harness.work import numbered_job
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("chaos")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("chaos-trouble")]
 
 CONNECTED = "Connection with the master established"
 WithSlave = Callable[..., Daemon]

@@ -10,7 +10,7 @@ from harness.daemons import free_port, wait_for
 from harness.lab import Lab
 from harness.work import numbered_job
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("chaos")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("chaos-two")]
 
 
 @pytest.fixture(scope="module")
