@@ -18,6 +18,7 @@ from lava.daemon.settings_file import SettingsError
 from lava.master import main as master
 from lava.slave import main as slave
 from lava.wire.certificates import create_certificate, load_certificate
+from lava.wire.messages import WireError
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ def slave_knows(field: str) -> Callable[[argparse.Namespace], Any]:
     return lambda args: getattr(slave.configure(args), field)
 
 
+def address(which: int) -> Callable[[argparse.Namespace], Any]:
+    """The control (0) or the log (1) address of the slave's first master."""
+    return lambda args: slave.configure(args).masters[0][which]
+
+
 def master_knows(field: str) -> Callable[[argparse.Namespace], Any]:
     return lambda args: getattr(master.configure(args), field)
 
@@ -56,8 +62,8 @@ def attribute(name: str) -> Callable[[argparse.Namespace], Any]:
 
 # Relative paths lead into the test's directory, see the fixture.
 SLAVE = [
-    ("MASTER_URL", "tcp://a:1", ["--master", "tcp://b:2"], slave_knows("master"), "tcp://a:1", "tcp://b:2"),
-    ("LOGGER_URL", "tcp://a:1", ["--socket-addr", "tcp://b:2"], slave_knows("logger"), "tcp://a:1", "tcp://b:2"),
+    ("MASTER_URL", "tcp://a:1", ["--master", "tcp://b:2"], address(0), "tcp://a:1", "tcp://b:2"),
+    ("LOGGER_URL", "tcp://a:1", ["--socket-addr", "tcp://b:2"], address(1), "tcp://a:1", "tcp://b:2"),
     ("HOSTNAME", "--hostname rack-1", ["--hostname", "rack-2"], slave_knows("name"), "rack-1", "rack-2"),
     ("LOGLEVEL", "ERROR", ["--level", "INFO"], attribute("level"), "ERROR", "INFO"),
     ("LOG_FILE", "slave.log", ["--log-file", "-"], attribute("log_file"), "slave.log", "-"),
@@ -316,3 +322,12 @@ def test_no_name_is_set_twice() -> None:
     for daemon in (slave, master):
         settings: Sequence[Setting] = daemon.SETTINGS
         assert len({setting.name for setting in settings}) == len({s.option for s in settings}) == len(settings)
+
+
+def test_several_masters_have_two_addresses_each() -> None:
+    masters = "tcp://a:5556, tcp://b:5556"
+    args = told(slave, f'MASTER_URL="{masters}"\nLOGGER_URL="tcp://a:5555,tcp://b:5555"\nPLAIN="--plain"\n').args
+    assert slave.configure(args).masters == [("tcp://a:5556", "tcp://a:5555"), ("tcp://b:5556", "tcp://b:5555")]
+    args = told(slave, f'MASTER_URL="{masters}"\nLOGGER_URL="tcp://a:5555"\n').args
+    with pytest.raises(WireError, match="--master names 2 masters and --socket-addr 1"):
+        slave.configure(args)

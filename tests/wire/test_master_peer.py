@@ -35,6 +35,7 @@ from lava.wire.messages import (
     Ping,
     Pong,
     Refused,
+    Standby,
     StartOk,
     Status,
     Who,
@@ -86,11 +87,11 @@ class TestAdmission:
         assert peer.receive(ROUTE, "", HELLO, NOW) == [Admit("worker", ROUTE, "", HELLO)]
         assert peer.receive(ROUTE, "", HELLO, NOW) == []  # it greets again before the database has answered
         effects = peer.answer(Admit("worker", ROUTE, "", HELLO), "", ["3", "4"], NOW)
-        assert sent(effects) == [HelloOk(PROTOCOL, "1.0", 5, 0), Status("3"), Status("4")]
+        assert sent(effects) == [HelloOk(PROTOCOL, "1.0", 5, 1), Status("3"), Status("4")]
 
     def test_a_lost_answer_is_given_again_without_the_database(self, peer: MasterPeer) -> None:
         greet(peer)
-        assert sent(peer.receive(ROUTE, "", HELLO, NOW)) == [HelloOk(PROTOCOL, "1.0", 5, 0)]
+        assert sent(peer.receive(ROUTE, "", HELLO, NOW)) == [HelloOk(PROTOCOL, "1.0", 5, 1)]
 
     def test_whoever_is_not_known_is_asked_who_he_is(self, peer: MasterPeer) -> None:
         """A master that has just started: nothing that a slave says counts before it is admitted."""
@@ -218,6 +219,30 @@ class TestSession:
         peer.due({"worker": [START]}, NOW)
         greet(peer, now=NOW + 1)
         assert peer.due({"worker": [START]}, NOW + 1) == [("worker", ROUTE, START)]
+
+
+class TestSeveralMasters:
+    def test_g34_one_that_stands_by_admits_nobody_and_says_so(self) -> None:
+        peer = MasterPeer("1.0", term=0)
+        for message in (HELLO, Ping(), StartOk("1")):
+            assert peer.receive(ROUTE, "", message, NOW) == [Send(ROUTE, Standby())]
+        assert peer.due({"worker": [START]}, NOW) == []
+
+    def test_it_calls_those_who_greeted_when_its_turn_comes(self) -> None:
+        peer = MasterPeer("1.0", term=0)
+        peer.receive(ROUTE, "", HELLO, NOW)
+        assert peer.work_in(7) == [Send(ROUTE, Who())]
+        assert sent(greet(peer)) == [HelloOk(PROTOCOL, "1.0", 5, 7)]
+
+    def test_one_that_lost_its_turn_lets_go_of_all(self, peer: MasterPeer) -> None:
+        greet(peer)
+        assert peer.work_in(0) == [Send(ROUTE, Standby())]
+        assert sent(peer.receive(ROUTE, "", End("1", 0), NOW)) == [Standby()]
+
+    def test_a_new_term_of_the_same_master_changes_nothing_for_slaves(self, peer: MasterPeer) -> None:
+        greet(peer)
+        assert peer.work_in(9) == []
+        assert sent(peer.receive(ROUTE, "", Ping(), NOW)) == [Pong(5)]
 
 
 class TestNonsense:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,8 +23,9 @@ from lava import __version__
 from lava.master.scheduler import run_round
 from lava.server import wake
 from lava.server.actions import workers
+from lava.server.actions.lease import LeaseLostError
 from lava.server.log_journal import JournalInUseError, LogJournal
-from lava.server.logs import write_each
+from lava.server.logs import Addition, write_each
 from lava.wire.certificates import Certificate
 from lava.wire.master_peer import REPEAT_SECONDS, SILENCE_SECONDS, MasterPeer
 from lava.wire.sockets import ListeningSocket, start_authenticator
@@ -31,6 +33,7 @@ from lava.wire.sockets import ListeningSocket, start_authenticator
 from .control import Control
 from .database import Database
 from .keys import SlaveKeys
+from .lease import Lease
 from .log_store import LogStore
 
 _log = logging.getLogger("lava-master")
@@ -67,7 +70,7 @@ class Master:
         self._context = zmq.asyncio.Context()
         self._keys: SlaveKeys | None = None
         self._authenticator = None
-        self._peer = MasterPeer(__version__)
+        self._peer = MasterPeer(__version__, term=0)
         if configuration.own is not None and configuration.slaves is not None:
             self._keys = SlaveKeys(configuration.slaves)
             self._peer.keys_changed(self._keys.current())
@@ -75,18 +78,21 @@ class Master:
         own, ipv6 = configuration.own, configuration.ipv6
         self._control_socket = ListeningSocket(self._context, configuration.control, own=own, ipv6=ipv6)
         self._log_socket = ListeningSocket(self._context, configuration.logger, own=own, ipv6=ipv6)
-        self._database = Database("database")
-        self._log_database = Database("log database")
+        holder = f"{socket.gethostname()} {configuration.control}"
+        self._lease = Lease(holder, self._work_in)
+        self._database = Database("database", self._lease.guard)
+        self._log_database = Database("log database", self._lease.guard)
         self._look = asyncio.Event()
+        self._working = asyncio.Event()
         self._control = Control(self._control_socket, self._peer, self._database, self._look)
-        self._journal = _journal()
-        write = self._journal.write if self._journal is not None else write_each
-        self._log_store = LogStore(self._log_socket, self._peer, self._log_database, write)
+        self._journal: LogJournal | None = None
+        self._log_store = LogStore(self._log_socket, self._peer, self._log_database, self._write_logs)
         self._loop = asyncio.get_running_loop()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop."""
         _log.info("[INIT] LAVA dispatcher-master has started.")
+        keeping = asyncio.create_task(self._forever(self._lease.keep), name="lease")
         tasks = [
             asyncio.create_task(self._forever(work), name=work.__qualname__)
             for work in (
@@ -103,15 +109,17 @@ class Master:
             )
         ]
         await stop.wait()
-        for task in tasks:
+        for task in (keeping, *tasks):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(keeping, *tasks, return_exceptions=True)
+        await self._lease.give_up()
         if self._authenticator is not None:
             self._authenticator.stop()
         self._control_socket.close()
         self._log_socket.close()
         self._database.close()
         self._log_database.close()
+        self._lease.close()
         if self._journal is not None:
             self._journal.close()
         self._context.term()
@@ -121,9 +129,29 @@ class Master:
         while True:
             try:
                 await work()
+            except LeaseLostError as error:
+                _log.error("%s", error)
+                await asyncio.sleep(PAUSE_SECONDS)
             except Exception:
                 _log.exception("%s failed; going on", work.__qualname__)
                 await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _work_in(self, term: int) -> None:
+        """Begin to work, or leave it to another master."""
+        if term and self._journal is None:
+            self._journal = await asyncio.to_thread(_journal)
+        effects = self._peer.work_in(term)
+        if term:
+            _log.info("this master works, term %s", term)
+            self._working.set()
+            self._look.set()
+        else:
+            _log.error("another master has followed: standing by")
+            self._working.clear()
+        await self._control.perform(effects)
+
+    def _write_logs(self, additions: Sequence[Addition]) -> None:
+        (write_each if self._journal is None else self._journal.write)(additions)
 
     async def _listen(self) -> None:
         async with wake.listen() as listener:
@@ -134,6 +162,7 @@ class Master:
     async def _rounds(self) -> None:
         """Give devices to jobs and tell slaves, when something happened, and every now and then."""
         while True:
+            await self._working.wait()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REPEAT_SECONDS if self._peer.orders_open else ROUND_SECONDS):
                     await self._look.wait()
@@ -156,6 +185,7 @@ class Master:
         silence = timedelta(seconds=SILENCE_SECONDS)
         while True:
             await asyncio.sleep(SILENCE_SECONDS / 3)
+            await self._working.wait()
             here = set(self._peer.sessions)
             lost = await self._database.run(
                 lambda here=here: workers.lose_silent_workers(timezone.now(), silence, here)  # type: ignore[misc]

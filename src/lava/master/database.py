@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, transaction
 
 _log = logging.getLogger("lava-master")
 
@@ -21,7 +21,13 @@ ResultT = TypeVar("ResultT")
 class Database:
     """One connection in one thread: what is asked for first is answered first."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, guard: Callable[[], None] | None = None) -> None:
+        """Begin.
+
+        Args:
+            guard: called within each transaction; it raises when what that writes must not count.
+        """
+        self._guard = guard
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     async def run(self, work: Callable[[], ResultT]) -> ResultT:
@@ -29,7 +35,11 @@ class Database:
 
         def connected() -> ResultT:
             close_old_connections()
-            return work()
+            if self._guard is None:
+                return work()
+            with transaction.atomic():
+                self._guard()
+                return work()
 
         while True:
             try:

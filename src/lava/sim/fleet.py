@@ -191,7 +191,7 @@ async def run(args: argparse.Namespace) -> Figures:
             own = load_certificate(args.certificates / f"{name}.key_secret", secret=True)
         directory = args.state_dir / name
         configuration = Configuration(
-            name, args.master, args.logger, directory, own, master, look_seconds=args.look_seconds
+            name, [(args.master, args.logger)], directory, own, master, look_seconds=args.look_seconds
         )
         processes = PretendedProcesses(script, figures, numbers)
         slaves.append(MeasuredSlave(configuration, Journal(directory), processes, context, figures))

@@ -15,6 +15,7 @@ from lava.wire.slave_peer import (
     Rejected,
     ReportJob,
     SlavePeer,
+    StandingBy,
     StartJob,
 )
 
@@ -26,7 +27,20 @@ _log = logging.getLogger("lava-slave")
 class Control:
     """Lets the peer decide what is meant, and the jobs do it."""
 
-    def __init__(self, peer: SlavePeer, jobs: Jobs, *, send: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        peer: SlavePeer,
+        jobs: Jobs,
+        *,
+        send: Callable[[Message], None],
+        obeys: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Begin.
+
+        Args:
+            obeys: whether this master is the one whose orders count.
+        """
+        self._obeys = obeys
         self._peer = peer
         self._jobs = jobs
         self._send = send
@@ -72,9 +86,13 @@ class Control:
             _log.error("[%s] the master does not know the job any more: stopping it", job)
 
     def _perform(self, command: Command, now: float) -> None:
+        if isinstance(command, StartJob | CancelJob | ReportJob | ForgetJob) and not self._obeys():
+            _log.error("ignored %s of a master that does not work any more", type(command).__name__)
+            return
         match command:
             case Connected():
                 self._rejected = ""
+                self._obeys()  # from now on, if it has the highest term
                 _log.info("Connection with the master established")
             case Lost():
                 _log.error("Master goes OFFLINE: no word for long; jobs go on")
@@ -82,6 +100,8 @@ class Control:
                 level = logging.DEBUG if reason == self._rejected else logging.ERROR
                 self._rejected = reason
                 _log.log(level, "the master refuses this slave: %s", reason)
+            case StandingBy():
+                _log.debug("the master stands by: another one works")
             case StartJob(order):
                 _log.info("[%s] <= START", order.job)
                 self._report(order.job, self._jobs.start(order), now)

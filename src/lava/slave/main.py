@@ -60,8 +60,13 @@ def parser() -> DaemonParser:
         default_file=Path("/") / SETTINGS_FILE,
         default_level="DEBUG",  # people look in it for pings and their answers
     )
-    options.add_argument("--master", default="tcp://localhost:5556", metavar="ADDRESS", help="control socket")
-    options.add_argument("--socket-addr", default="tcp://localhost:5555", metavar="ADDRESS", help="log socket")
+    several = "several masters: separated by commas"
+    options.add_argument(
+        "--master", default="tcp://localhost:5556", metavar="ADDRESS", help=f"control socket; {several}"
+    )
+    options.add_argument(
+        "--socket-addr", default="tcp://localhost:5555", metavar="ADDRESS", help="log socket; as many, in that order"
+    )
     options.add_argument("--hostname", metavar="NAME", help="name of this worker; default: that of the machine")
     options.add_argument("--state-dir", type=Path, default=Path("/var/lib/lava/dispatcher/slave"), metavar="DIR")
     options.add_argument("--master-cert", type=Path, default=CERTIFICATES / "master.key", metavar="FILE")
@@ -108,6 +113,10 @@ async def _run(args: argparse.Namespace, stop: asyncio.Event) -> None:
         await Slave(configuration, journal).run(stop)
 
 
+def _addresses(text: str) -> list[str]:
+    return [address for word in text.split(",") if (address := word.strip())]
+
+
 def configure(args: argparse.Namespace) -> Configuration:
     """Return what the daemon needs to know; certificates are read.
 
@@ -116,6 +125,12 @@ def configure(args: argparse.Namespace) -> Configuration:
         WireError: the name is none.
     """
     name = check_name(args.hostname or socket.getfqdn())
+    control, log = _addresses(args.master), _addresses(args.socket_addr)
+    if len(control) != len(log):
+        raise WireError(
+            f"--master names {len(control)} masters and --socket-addr {len(log)}: each master has one of both"
+        )
+    masters = list(zip(control, log, strict=True))
     own = master = None
     _log.info("Creating ZMQ context and socket connections")
     if args.encryption is Encryption.ON:
@@ -124,7 +139,7 @@ def configure(args: argparse.Namespace) -> Configuration:
         own = load_certificate(args.slave_cert, secret=True)
         _log.debug("Opening master certificate: %s", args.master_cert)
         master = load_certificate(args.master_cert, secret=False)
-    elif args.encryption is Encryption.UNSAID and not (is_loopback(args.master) and is_loopback(args.socket_addr)):
+    elif args.encryption is Encryption.UNSAID and not all(map(is_loopback, [*control, *log])):
         _log.warning(
             "the connection to %s is not encrypted: everybody on the way can read and change it; "
             "set --encrypt on both sides, or --plain if it is meant so",
@@ -132,8 +147,7 @@ def configure(args: argparse.Namespace) -> Configuration:
         )
     return Configuration(
         name=name,
-        master=args.master,
-        logger=args.socket_addr,
+        masters=masters,
         state_directory=args.state_dir.resolve(),
         own=own,
         master_key=master,

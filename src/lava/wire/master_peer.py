@@ -20,6 +20,7 @@ from .messages import (
     Ping,
     Pong,
     Refused,
+    Standby,
     StartOk,
     Status,
     Who,
@@ -145,11 +146,13 @@ class MasterPeer:
     """Admits slaves, answers their pings, repeats orders."""
 
     version: str
-    #: which of several masters this is; the higher one counts
-    term: int = 0
+    #: of several masters, the one with the highest term counts; 0: this one stands by
+    term: int = 1
     #: keys that may connect, with the names of their files; None: nothing is encrypted
     keys: Mapping[str, str] | None = None
     sessions: dict[str, Session] = field(default_factory=dict)
+    #: who greeted while another master worked
+    _callers: dict[bytes, None] = field(default_factory=dict)
     _asked: dict[bytes, tuple[Hello, float]] = field(default_factory=dict)
     _complaints: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -159,6 +162,10 @@ class MasterPeer:
             name = split_route(route)[0]
         except WireError as error:
             return self._complain("", str(error), now)
+        if not self.term:
+            if len(self._callers) < ASKED:
+                self._callers[route] = None
+            return [Send(route, Standby())]
         if isinstance(message, Hello):
             return self._greeted(name, route, key, message, now)
         session = self._session(name, route, key)
@@ -178,6 +185,20 @@ class MasterPeer:
                 return [Ended(name, route, message)]
             case _:
                 return self._complain(name, f"sent {message.tag}, which only masters send", now)
+
+    def work_in(self, term: int) -> list[Effect]:
+        """Begin to work in a term, or, with 0, leave the work to another master."""
+        before, self.term = self.term, term
+        if not term:
+            effects: list[Effect] = [Send(session.route, Standby()) for session in self.sessions.values()]
+            self.sessions.clear()
+            self._asked.clear()
+            return effects
+        if before:
+            return []
+        callers = list(self._callers)
+        self._callers.clear()
+        return [Send(route, Who()) for route in callers]
 
     def malformed(self, route: bytes, error: WireError, now: float) -> list[Effect]:
         """Return what is to be done about something that is no message."""

@@ -109,6 +109,13 @@ class Who(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Standby(Message):
+    """Another master works; this one follows when it is gone."""
+
+    tag = "STANDBY"
+
+
+@dataclass(frozen=True, slots=True)
 class Ping(Message):
     """The slave lives."""
 
@@ -214,7 +221,24 @@ class Gone(Message):
 
 _KINDS: Final[Mapping[str, type[Message]]] = {
     kind.tag: kind
-    for kind in (Hello, HelloOk, Refused, Who, Ping, Pong, Start, StartOk, Cancel, Status, End, EndOk, Log, Ack, Gone)
+    for kind in (
+        Hello,
+        HelloOk,
+        Refused,
+        Who,
+        Standby,
+        Ping,
+        Pong,
+        Start,
+        StartOk,
+        Cancel,
+        Status,
+        End,
+        EndOk,
+        Log,
+        Ack,
+        Gone,
+    )
 }
 _CHECKS: Final[Mapping[str, tuple[type, ...]]] = {"int": (int,), "str": (str,), "int | None": (int, type(None))}
 

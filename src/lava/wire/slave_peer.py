@@ -15,6 +15,7 @@ from lava.wire.messages import (
     Ping,
     Pong,
     Refused,
+    Standby,
     Start,
     Status,
     Who,
@@ -48,6 +49,11 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingBy:
+    """Another master works."""
+
+
+@dataclass(frozen=True, slots=True)
 class StartJob:
     """Start the job, once."""
 
@@ -75,11 +81,11 @@ class ForgetJob:
     job: str
 
 
-Command = Connected | Lost | Rejected | StartJob | CancelJob | ReportJob | ForgetJob
+Command = Connected | Lost | Rejected | StandingBy | StartJob | CancelJob | ReportJob | ForgetJob
 
 
 @dataclass(slots=True)
-class _Report:
+class Report:
     """An end that the master has not acknowledged."""
 
     end: End
@@ -95,13 +101,16 @@ class SlavePeer:
     version: str
     #: see :class:`Hello`
     instance: str = ""
+    #: ends that no master has acknowledged; peers of several masters share them
+    ends: dict[str, Report] = field(default_factory=dict)
     connected: bool = False
+    #: of the master, since it answered
+    term: int = 0
     _heard: float = 0.0
     _greeted: float = float("-inf")
     _greet_pause: float = HELLO_SECONDS
     _pinged: float = float("-inf")
     _ping_seconds: float = FIRST_PING_SECONDS
-    _ends: dict[str, _Report] = field(default_factory=dict)
 
     def tick(self, now: float) -> tuple[list[Message], list[Command]]:
         """Return what is due: greeting, ping, ends that were not acknowledged."""
@@ -119,7 +128,7 @@ class SlavePeer:
         if now - self._pinged >= self._ping_seconds:
             self._pinged = now
             messages.append(Ping())
-        for report in self._ends.values():
+        for report in self.ends.values():
             if now - report.sent >= END_SECONDS:
                 report.sent = now
                 messages.append(report.end)
@@ -129,22 +138,26 @@ class SlavePeer:
         """Return what to answer at once, and what a message of the master asks for."""
         messages: list[Message] = []
         commands: list[Command] = []
-        if not isinstance(message, Refused | Who):
+        if not isinstance(message, Refused | Who | Standby):
             self._heard = now
         match message:
-            case HelloOk(ping_seconds=seconds):
+            case HelloOk(ping_seconds=seconds, term=term):
+                self.term = term
                 self._ping_seconds = max(1.0, float(seconds))
                 self._greet_pause = HELLO_SECONDS
                 if not self.connected:
                     self.connected = True
                     self._pinged = now
-                    for report in self._ends.values():
+                    for report in self.ends.values():
                         report.sent = float("-inf")
                     commands.append(Connected())
             case Who():
                 self.connected = False
                 if now - self._greeted >= SHORTEST_HELLO_SECONDS:
                     messages.append(self._greet(now))
+            case Standby():
+                self.connected = False
+                commands.append(StandingBy())
             case Pong(ping_seconds=seconds):
                 self._ping_seconds = max(1.0, float(seconds))
             case Refused(reason=reason):
@@ -157,7 +170,7 @@ class SlavePeer:
             case Status(job=job):
                 commands.append(ReportJob(job))
             case EndOk(job=job):
-                self._ends.pop(job, None)
+                self.ends.pop(job, None)
                 commands.append(ForgetJob(job))
             case _:
                 pass  # of a newer master
@@ -176,12 +189,12 @@ class SlavePeer:
 
     def end(self, end: End, now: float) -> list[Message]:
         """Report the end of a job until it is acknowledged."""
-        self._ends[end.job] = _Report(end, now)
+        self.ends[end.job] = Report(end, now)
         return [end] if self.connected else []
 
     def stored(self, job: str, offset: int) -> list[Message]:
         """Take in that the master has a job's log up to the offset: once it is whole, the end is said again at once."""
-        report = self._ends.get(job)
+        report = self.ends.get(job)
         if report is None or report.with_log or offset < report.end.log_length or not self.connected:
             return []
         report.with_log = True

@@ -6,5 +6,16 @@ A *worker* runs jobs for its *devices*, each of a *device type*; a *job* asks fo
 from .accounts import AuthToken, RemoteArtifactsAuth
 from .jobs import TestJob
 from .lab import Alias, Device, DeviceType, Tag, Worker
+from .lease import MasterLease
 
-__all__ = ["Alias", "AuthToken", "Device", "DeviceType", "RemoteArtifactsAuth", "Tag", "TestJob", "Worker"]
+__all__ = [
+    "Alias",
+    "AuthToken",
+    "Device",
+    "DeviceType",
+    "MasterLease",
+    "RemoteArtifactsAuth",
+    "Tag",
+    "TestJob",
+    "Worker",
+]
