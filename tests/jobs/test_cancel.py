@@ -18,6 +18,8 @@ import yaml
 from lava.model.logline import decode
 from lava.spool import LogFile, read_lines
 
+pytestmark = pytest.mark.slow  # each test is a process of its own
+
 PROMPT = "root@guest:~# "
 BOOTS = f"echo 'Linux version 6.1'; printf 'login: '; read -r user; printf '{PROMPT}'; echo"
 MONITOR = {"name": "watch", "start": "BEGIN", "end": "END", "pattern": "(?P<test_case_id>x)=(?P<result>pass)"}

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each test is a process of its own
+
 PROMPT = "root@guest:~# "
 SHELL = f"printf 'login: '; while read -r line; do eval \"$line\"; printf '{PROMPT}'; done"
 #: a guest that answers ``say x`` by x, ``halt`` by its end

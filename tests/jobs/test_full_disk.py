@@ -15,6 +15,8 @@ import yaml
 
 from lava.model.logline import decode
 
+pytestmark = pytest.mark.slow  # each test is a process of its own
+
 FULL = "No space left on device"
 PROMPT = "root@guest:~# "
 RunJob = Callable[..., Any]

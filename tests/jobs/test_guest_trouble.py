@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each test is a process of its own
+
 BOOTS = """
 echo 'Linux version 6.1.0 (pretended)'
 printf 'guest login: '; read -r user

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow  # each test is a process of its own
+
 Pretend = Callable[[str], None]
 RunJob = Callable[..., Any]
 

@@ -22,6 +22,8 @@ from lava.devices.templates import Templates
 from lava.sim.board import PROMPT
 from lava.sim.register import dictionary
 
+pytestmark = pytest.mark.slow  # each test is a process of its own
+
 JOB = {
     "job_name": "numbered lines",
     "device_type": "sim",
