@@ -100,6 +100,14 @@ class Lab:
             process.wait()
 
 
+def postmaster(directory: Path) -> psutil.Process:
+    """Return the database server whose files are below the directory."""
+    for process in psutil.process_iter(["cmdline"]):
+        if str(directory / "cluster") in (process.info["cmdline"] or ()):
+            return process
+    raise AssertionError("no database server runs")
+
+
 def cpu_of(processes: list[psutil.Process]) -> float:
     """Return the seconds of CPU that processes, and those that they started, have used."""
     total = 0.0
@@ -130,9 +138,7 @@ def load(lab: Lab, slaves: int, jobs: int, rate: float, seconds: float) -> bool:
         command += ["--slaves", str(slaves), "--rate", str(rate), "--seconds", str(seconds), "--state-dir", state]
         command += ["--certificates", str(lab.directory / "slaves"), "--master-cert", str(lab.master_public)]
         fleet = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        (database,) = [
-            p for p in psutil.process_iter(["name"]) if p.name() == "postgres" and p.parent().name() != "postgres"
-        ]
+        database = postmaster(lab.directory.parent)
         watched = {"master": [master], "fleet": [psutil.Process(fleet.pid)], "database": [database]}
         offline = 0
         while TestJob.objects.filter(state=3).count() < jobs:
