@@ -209,6 +209,12 @@ def test_r75_a_key_for_tests_is_warned_of_once_there_is_another(run: Run, keys: 
     assert " WARNING " not in run(master, *master_options(keys))[1]
 
 
+def test_r76_names_that_cannot_be_matched_are_warned_of(run: Run, keys: Path) -> None:
+    """R76."""
+    assert "--match-names has no effect" in run(master, "--plain", "--match-names")[1]
+    assert " WARNING " not in run(master, "--match-names", *master_options(keys))[1]
+
+
 def test_r86_a_directory_without_any_slave_is_warned_of(run: Run, keys: Path) -> None:
     """R78, R86: the master's own key is no slave's."""
     (keys / "slave.key").unlink()

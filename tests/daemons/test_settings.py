@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from lava.daemon.options import Encryption
 from lava.daemon.settings import DaemonParser, Options, Setting, read_options
 from lava.daemon.settings_file import SettingsError
 from lava.master import main as master
@@ -56,6 +57,17 @@ def is_set(knows: Callable[[argparse.Namespace], Any]) -> Callable[[argparse.Nam
     return lambda args: knows(args) is not None
 
 
+def with_keys(knows: Callable[[argparse.Namespace], Any]) -> Callable[[argparse.Namespace], Any]:
+    """What it is in an encrypted lab: without encryption there are no names to match."""
+
+    def observe(args: argparse.Namespace) -> Any:
+        assert not knows(args)
+        args.encryption = Encryption.ON
+        return knows(args)
+
+    return observe
+
+
 def attribute(name: str) -> Callable[[argparse.Namespace], Any]:
     return lambda args: getattr(args, name)
 
@@ -95,6 +107,7 @@ MASTER = [
     ("PLAIN", "--plain", ["--encrypt"], is_set(master_knows("own")), False, True),
     ("MASTER_CERT", "--master-cert a", ["--master-cert", "b"], attribute("master_cert"), "a", "b"),
     ("SLAVES_CERTS", "--slaves-certs a", ["--slaves-certs", "b"], attribute("slaves_certs"), "a", "b"),
+    ("MATCH_NAMES", "--match-names", ["--no-match-names"], with_keys(master_knows("match_names")), True, False),
     ("IPV6", "--ipv6", ["--no-ipv6"], master_knows("ipv6"), True, False),
 ]
 CASES = [Case(slave, *row) for row in SLAVE] + [Case(master, *row) for row in MASTER]
@@ -145,7 +158,8 @@ def test_g36_the_table_of_this_test_is_whole(daemon: ModuleType) -> None:
     """G36: every setting; and every option but those about the file itself can be set in it."""
     assert [case.name for case in CASES if case.daemon is daemon] == [setting.name for setting in daemon.SETTINGS]
     options = {word for action in daemon.parser()._actions for word in action.option_strings if word.startswith("--")}
-    assert options - {setting.option for setting in daemon.SETTINGS} == {"--help", "--config", "--no-ipv6"}
+    negations = {f"--no-{s.option.removeprefix('--')}" for s in daemon.SETTINGS}
+    assert options - {s.option for s in daemon.SETTINGS} - negations == {"--help", "--config"}
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,23 @@ class TestKeys:
         assert "was removed" in refusal_of(greet(peer, key="key-a"))
         assert sent(peer.receive(other, "key-b", Ping(), NOW)) == [Pong(5)]
 
+    def test_r76_names_must_match_where_that_is_demanded(self) -> None:
+        strict = MasterPeer("1.0", keys={"key-a": "worker", "key-b": "other"}, match_names=True)
+        effects = greet(strict, key="key-b")
+        reason = refusal_of(effects)
+        assert (
+            reason
+            == "its certificate is other.key, and this master (--match-names) admits 'worker' with worker.key only"
+        )
+        assert Blame("worker", reason) in effects
+        assert Complain(f"worker: {reason}") in effects
+        assert strict.speaks_for(ROUTE, "key-b", NOW) is None
+        assert isinstance(sent(greet(strict, key="key-a"))[0], HelloOk)
+
+    def test_r76_elsewhere_any_known_key_may_be_the_first(self, peer: MasterPeer) -> None:
+        peer.keys_changed({"key-b": "other"})
+        assert isinstance(sent(greet(peer, key="key-b"))[0], HelloOk)
+
     def test_a_key_that_goes_while_the_database_thinks_is_not_admitted(self, peer: MasterPeer) -> None:
         peer.keys_changed({"key-a": "a"})
         peer.receive(ROUTE, "key-a", HELLO, NOW)

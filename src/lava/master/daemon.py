@@ -55,6 +55,7 @@ class Configuration:
     own: Certificate | None = None
     slaves: Path | None = None
     ipv6: bool = False
+    match_names: bool = False
 
 
 class Master:
@@ -70,7 +71,7 @@ class Master:
         self._context = zmq.asyncio.Context()
         self._keys: SlaveKeys | None = None
         self._authenticator = None
-        self._peer = MasterPeer(__version__, term=0)
+        self._peer = MasterPeer(__version__, term=0, match_names=configuration.match_names)
         if configuration.own is not None and configuration.slaves is not None:
             self._keys = SlaveKeys(configuration.slaves)
             self._peer.keys_changed(self._keys.current())

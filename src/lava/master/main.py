@@ -39,6 +39,7 @@ SETTINGS = (
     *ENCRYPTION_SETTINGS,
     Setting("MASTER_CERT", "--master-cert"),
     Setting("SLAVES_CERTS", "--slaves-certs"),
+    Setting("MATCH_NAMES", "--match-names", flag=True),
     IPV6_SETTING,
 )
 #: time for what the database is doing
@@ -59,6 +60,12 @@ def parser() -> DaemonParser:
     options.add_argument("--log-socket", default="tcp://*:5555", metavar="ADDRESS", help="log socket")
     options.add_argument("--master-cert", type=Path, default=CERTIFICATES / "master.key_secret", metavar="FILE")
     options.add_argument("--slaves-certs", type=Path, default=CERTIFICATES, metavar="DIR")
+    options.add_argument(
+        "--match-names",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="admit a slave only with the certificate that is named like it",
+    )
     return options
 
 
@@ -113,12 +120,15 @@ def configure(args: argparse.Namespace) -> Configuration:
             "set --encrypt here and on every slave, or --plain if it is meant so",
             args.master_socket,
         )
+    if args.match_names and own is None:
+        _log.warning("--match-names has no effect: without --encrypt nobody shows a certificate")
     return Configuration(
         control=args.master_socket,
         logger=args.log_socket,
         own=own,
         slaves=args.slaves_certs if own else None,
         ipv6=args.ipv6,
+        match_names=args.match_names and own is not None,
     )
 
 

@@ -150,6 +150,8 @@ class MasterPeer:
     term: int = 1
     #: keys that may connect, with the names of their files; None: nothing is encrypted
     keys: Mapping[str, str] | None = None
+    #: a key speaks only for the worker that its file is named after
+    match_names: bool = False
     sessions: dict[str, Session] = field(default_factory=dict)
     #: who greeted while another master worked
     _callers: dict[bytes, None] = field(default_factory=dict)
@@ -233,6 +235,11 @@ class MasterPeer:
             )
         if self.keys is not None and key not in self.keys:
             return f"its certificate (key {key[:8]}…) was removed from the master"
+        if self.match_names and self.keys is not None and self.keys[key] != name:
+            return (
+                f"its certificate is {self.keys[key]}.key, and this master (--match-names) admits '{name}' "
+                f"with {name}.key only"
+            )
         other = self.sessions.get(name)
         if (
             other is not None
