@@ -1,9 +1,11 @@
 """The command line's client against a small server that answers as told."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import psutil
 import pytest
 
 from lava.cli.client import Client, ClientError, connect
@@ -58,6 +60,26 @@ def test_a_wrong_token_is_named(server: str) -> None:
 def test_no_server_is_one_clear_message() -> None:
     with pytest.raises(ClientError, match=r"no answer from http://127\.0\.0\.1:9"):
         Client("http://127.0.0.1:9").call("system.version")
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<half"])
+def test_a_server_that_hangs_up_costs_no_socket(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+        def hang_up() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(10000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(ClientError, match="no answer from") as caught:
+            Client(f"http://127.0.0.1:{port}").call("system.version")
+        thread.join()
+    assert caught.tb is not None  # which keeps alive whatever was not closed
+    assert [c for c in psutil.Process().net_connections("tcp") if c.raddr and c.raddr[1] == port] == []
 
 
 @pytest.mark.parametrize("url", ["ftp://host", "http://", "://"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -58,8 +59,8 @@ class Client:
         body = xmlrpc.client.dumps(arguments, method, allow_none=True).encode()
         try:
             response, connection = self._request("POST", "/RPC2", body, {"Content-Type": "text/xml"})
-            text = response.read()
-            connection.close()
+            with contextlib.closing(connection):
+                text = response.read()
             if response.status == 401:
                 raise ClientError(f"{self.url} refuses the token: check the file or value that you gave")
             if response.status != 200:
@@ -123,8 +124,12 @@ class Client:
     ) -> tuple[http.client.HTTPResponse, http.client.HTTPConnection]:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(self._parts.hostname or "", self._parts.port, timeout=timeout)
-        connection.request(method, self._parts.path.rstrip("/") + path, body, {**self._headers, **headers})
-        return connection.getresponse(), connection
+        try:
+            connection.request(method, self._parts.path.rstrip("/") + path, body, {**self._headers, **headers})
+            return connection.getresponse(), connection
+        except BaseException:
+            connection.close()
+            raise
 
 
 def _pause(failures: int) -> None:
