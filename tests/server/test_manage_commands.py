@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from lava.model.states import DeviceHealth, WorkerHealth
+from lava.master.scheduler import run_round
+from lava.model.faults import SubmissionError
+from lava.model.states import DeviceHealth, JobState, WorkerHealth
+from lava.server.actions.submit import submit_job
+from lava.server.actions.workers import worker_seen
 from lava.server.models import Alias, AuthToken, Device, DeviceType, Worker
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 def manage(*words: str) -> str:
     out = StringIO()
-    call_command(*words, stdout=out, stderr=StringIO())
+    call_command(*words, stdout=out, stderr=out)
     return out.getvalue()
 
 
@@ -59,6 +64,7 @@ def test_a_lab_is_set_up_by_commands(data_directory: Path) -> None:
 
 
 def test_retired_things_are_listed_on_request() -> None:
+    """R53."""
     Worker.objects.create(hostname="old", health=WorkerHealth.RETIRED)
     Worker.objects.create(hostname="new")
     assert [row["hostname"] for row in rows("workers", "list")] == ["new"]
@@ -80,6 +86,90 @@ def test_a_change_of_health_is_audited_and_devices_follow_their_worker() -> None
         ("lava-health", "qemu-01", "Good → Retired (worker rack-1 is Retired)"),
     ]
     assert not User.objects.get(username="lava-health").has_usable_password()
+
+
+def test_r50_r51_r54_a_worker_is_added_by_its_name_and_told_of_in_words() -> None:
+    manage("workers", "add", "rack-1")
+    manage("workers", "add", "--description", "left rack", "rack-2")
+    first, second = Worker.objects.order_by("pk")
+    assert (WorkerHealth(first.health), first.description) == (WorkerHealth.ACTIVE, "")
+    assert (WorkerHealth(second.health), second.description) == (WorkerHealth.ACTIVE, "left rack")
+    assert "description : left rack\n" in manage("workers", "details", "rack-2")
+    names = {field.name for field in Worker._meta.get_fields()}
+    assert not {"address", "ip_address", "uptime", "arch", "architecture"} & names
+
+
+def test_r52_r56_nothing_starts_on_a_worker_that_was_added_disabled(
+    new_device: Callable[..., Device], text: Callable[..., str], user: User
+) -> None:
+    manage("workers", "add", "--description", "a spare", "--disabled", "rack-2")
+    spare = Worker.objects.get(pk="rack-2")
+    assert (WorkerHealth(spare.health), spare.description) == (WorkerHealth.RETIRED, "a spare")
+    assert "rack-2" not in manage("workers", "list")
+    device = new_device("qemu-02", worker_host=spare)
+    with pytest.raises(SubmissionError, match="worker rack-2 is retired"):
+        submit_job(user, text())
+    Device.objects.update(worker_host="worker-1")
+    job = submit_job(user, text())
+    Device.objects.filter(pk=device.pk).update(worker_host=spare)
+    run_round()
+    job.refresh_from_db()
+    assert (job.job_state, job.waiting_reason) == (JobState.SUBMITTED, "worker rack-2 is retired")
+    manage("workers", "set", "--enable", "rack-2")
+    worker_seen("rack-2", "1.0")
+    assert run_round() == 1
+
+
+def test_r53_set_and_update_are_the_same(new_device: Callable[..., Device]) -> None:
+    new_device("qemu-01")
+    new_device("qemu-02")
+    for command in ("set", "update"):
+        manage("workers", command, "worker-1", "--disable", "--description", command)
+        worker = Worker.objects.get()
+        assert (WorkerHealth(worker.health), worker.description) == (WorkerHealth.RETIRED, command)
+        said = manage("workers", command, "worker-1", "--enable")
+        assert "2 of its devices still retired: lava-server manage devices update NAME --health UNKNOWN" in said
+        assert WorkerHealth(Worker.objects.get().health) is WorkerHealth.ACTIVE
+    manage("workers", "set", "worker-1", "--job-limit", "3")
+    assert Worker.objects.get().job_limit == 3
+
+
+def test_r57_whoever_disables_a_worker_is_told_of_its_devices(new_device: Callable[..., Device]) -> None:
+    for number in (1, 2):
+        new_device(f"qemu-0{number}")
+    new_device("qemu-03", health=DeviceHealth.BAD)
+    said = manage("workers", "update", "worker-1", "--health", "maintenance")
+    assert "2 devices of worker-1 still online" in said
+    assert "lava-server manage workers update worker-1 --devices-offline" in said
+    assert manage("workers", "update", "worker-1", "--devices-offline") == "offline: qemu-01\noffline: qemu-02\n"
+    healths = dict(Device.objects.values_list("pk", "health"))
+    resting = DeviceHealth.MAINTENANCE
+    assert healths == {"qemu-01": resting, "qemu-02": resting, "qemu-03": DeviceHealth.BAD}
+
+
+def test_r06_r53_details_of_a_worker(new_device: Callable[..., Device]) -> None:
+    new_device("qemu-01")
+    new_device("qemu-02")
+    Worker.objects.update(description="left rack", refusal="its certificate was removed", version="1.0")
+    Worker.objects.create(hostname="localhost")
+    lines = manage("workers", "details", "worker-1").splitlines()
+    facts = {name.strip(): fact.strip() for name, _, fact in (line.partition(" : ") for line in lines)}
+    assert facts == {
+        "hostname": "worker-1",
+        "master": "no",
+        "state": "Online",
+        "refused": "its certificate was removed",
+        "health": "Active",
+        "description": "left rack",
+        "version": "1.0",
+        "job limit": "none",
+        "token": Worker.objects.get(pk="worker-1").token,
+        "devices": "2",
+    }
+    assert "devices     : qemu-01, qemu-02\n" in manage("workers", "details", "worker-1", "--devices")
+    assert "master      : yes\n" in manage("workers", "details", "localhost")
+    own = {row["hostname"]: row["master"] for row in rows("workers", "list")}
+    assert own == {"localhost": "yes", "worker-1": ""}
 
 
 def test_another_certificate_can_be_let_in() -> None:
@@ -113,6 +203,8 @@ def test_users_and_tokens_are_made() -> None:
         ("workers update rack-9 --description x", "there is no worker 'rack-9'"),
         ("workers update rack-9 --health active", "there is no worker 'rack-9'"),
         ("workers update rack-1", "nothing to change"),
+        ("workers update rack-1 --job-limit=-1", "a number from 0 on"),
+        ("workers details rack-9", "there is no worker 'rack-9'"),
         ("device-types add unheard-of", "there is no template unheard-of.jinja2"),
         ("device-types add qemu", "device type 'qemu' is there already"),
         ("devices add x --device-type none --worker rack-1", "device-types add none"),
@@ -132,6 +224,7 @@ def test_users_and_tokens_are_made() -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(command: str, complaint: str) -> None:
+    """R53: and nothing is changed."""
     Worker.objects.create(hostname="rack-1")
     DeviceType.objects.create(name="qemu")
     AuthToken.objects.create(user=User.objects.create_user("ada"), secret="known")

@@ -198,6 +198,9 @@ def test_devices_and_workers(device: Device, admin: User, user: User) -> None:
     assert Device.objects.get().health == DeviceHealth.MAINTENANCE
     assert call("scheduler.workers.list") == ["worker-1"]
     assert call("scheduler.workers.show", "worker-1")["state"] == "Online"
+    assert call("scheduler.workers.show", "worker-1")["refusal"] == ""
+    Worker.objects.update(refusal="another certificate claims the name")
+    assert call("scheduler.workers.show", "worker-1")["refusal"] == "another certificate claims the name"
     call("scheduler.workers.update", "worker-1", None, "RETIRED")
     assert Worker.objects.get().health == WorkerHealth.RETIRED
     assert Device.objects.get().health == DeviceHealth.RETIRED

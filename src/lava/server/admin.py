@@ -16,7 +16,13 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from lava.model.states import DeviceHealth, JobState, WorkerHealth
-from lava.server.actions.healths import set_device_health, set_worker_health
+from lava.server import wake
+from lava.server.actions.healths import (
+    advice_on_devices,
+    set_device_health,
+    set_worker_health,
+    take_devices_offline,
+)
 from lava.server.actions.lifecycle import cancel_job
 from lava.server.models import Alias, AuthToken, Device, DeviceType, RemoteArtifactsAuth, Tag, TestJob, Worker
 from lava.server.results.models import TestCase, TestSet, TestSuite
@@ -50,6 +56,8 @@ def _set_health(health: int, site: _HealthAdmin, request: HttpRequest, chosen: Q
     healths, change = _HEALTHS[site.model]
     for name in chosen.values_list("pk", flat=True):
         change(_actor(request), name, healths(health), "admin site")
+        if site.model is Worker and (advice := advice_on_devices(name)):
+            messages.warning(request, advice)
 
 
 class _HealthAdmin(_ModelAdmin):
@@ -63,13 +71,17 @@ class _HealthAdmin(_ModelAdmin):
         super().save_model(request, obj, form, change)
         if changed:
             _set_health(wanted, self, request, self.model._default_manager.filter(pk=obj.pk))
+        wake.announce(wake.QUEUE)  # a job may wait for just this
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions: dict[str, Any] = super().get_actions(request)
         if self.has_change_permission(request):
             for health in _HEALTHS[self.model][0]:
                 name = f"make_{health.name.lower()}"
-                actions[name] = (partial(_set_health, health), name, f"Set health: {health.name.capitalize()}")
+                title = f"Set health: {health.name.capitalize()}"
+                if health is DeviceHealth.MAINTENANCE:
+                    title = "Take offline (health Maintenance)"
+                actions[name] = (partial(_set_health, health), name, title)
         return actions
 
 
@@ -93,6 +105,13 @@ class WorkerAdmin(_HealthAdmin):
     list_filter = ("state", "health")
     search_fields = ("hostname", "description")
     ordering = ("hostname",)
+    actions = ("devices_offline",)
+
+    @admin.action(description="Take all their devices offline", permissions=["change"])
+    def devices_offline(self, request: HttpRequest, chosen: QuerySet[Worker]) -> None:
+        for worker in chosen:
+            names = take_devices_offline(_actor(request), worker.pk, "admin site")
+            messages.info(request, f"{worker}: {len(names)} devices taken offline")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Worker | None = None) -> tuple[str, ...]:
         return ("state", "last_ping", "version", "refusal", *(("hostname",) if obj else ()))

@@ -23,6 +23,8 @@ class WorkerView:
     @property
     def obstacle(self) -> str | None:
         """Why no job can start on it, or None."""
+        if self.health is WorkerHealth.RETIRED:
+            return f"worker {self.name} is retired"
         if self.health is not WorkerHealth.ACTIVE:
             return f"worker {self.name} is in {self.health.text.lower()}"
         if self.state is not WorkerState.ONLINE:
@@ -134,9 +136,11 @@ def _obstacle(device: DeviceView, workers: Mapping[str, WorkerView]) -> str | No
     """Return why the device cannot take a job now, or None."""
     if not device.display:
         return "its device type is not displayed"
+    worker = workers.get(device.worker or "")
+    if worker is not None and worker.health is WorkerHealth.RETIRED:
+        return worker.obstacle  # and its devices with it
     if device.health not in USABLE_HEALTHS:
         return f"device {device.name} is in health {device.health.text}"
-    worker = workers.get(device.worker or "")
     if worker is None:
         return f"device {device.name} has no worker"
     if worker.obstacle is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from django.db import transaction
+from django.db.models import Q
 
 from lava.model.states import DeviceHealth, DeviceState, JobState, WorkerHealth, WorkerState
 from lava.server.models import Device, TestJob, Worker
@@ -34,7 +35,7 @@ def take_snapshot() -> Snapshot:
     devices = [
         DeviceView(name, kind, worker, DeviceState(state), DeviceHealth(health), device_tags[name], used, display)
         for name, kind, worker, state, health, used, display in Device.objects.exclude(
-            health=DeviceHealth.RETIRED
+            ~Q(worker_host__health=WorkerHealth.RETIRED), health=DeviceHealth.RETIRED
         ).values_list(
             *("pk", "device_type", "worker_host", "state", "health", "last_used", "device_type__display"),
         )

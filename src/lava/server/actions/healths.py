@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
-from lava.model.states import DeviceHealth, JobState, WorkerHealth
+from lava.model.states import USABLE_HEALTHS, DeviceHealth, JobState, WorkerHealth
 from lava.server import wake
 from lava.server.models import Device, TestJob, Worker
 
@@ -62,6 +62,28 @@ def set_worker_health(user: User, hostname: str, health: WorkerHealth, reason: s
             _change_device(user, device, follows, f"worker {hostname} is {health.text}")
     wake.announce(wake.QUEUE)
     return True
+
+
+def advice_on_devices(hostname: str) -> str:
+    """Return what is to be done about the devices of a worker that people do not want to be used; empty: nothing."""
+    online = Device.objects.filter(worker_host=hostname, health__in=USABLE_HEALTHS)
+    count = online.exclude(worker_host__health=WorkerHealth.ACTIVE).count()
+    if not count:
+        return ""
+    return (
+        f"{count} device{'s' if count > 1 else ''} of {hostname} still online, although no job starts there: "
+        "take them offline, too, so that nobody counts on them"
+    )
+
+
+@transaction.atomic
+def take_devices_offline(user: User, hostname: str, reason: str = "") -> list[str]:
+    """Put the devices of a worker that are online into maintenance; return their names.  Jobs that run go on."""
+    devices = list(Device.objects.select_for_update().filter(worker_host=hostname, health__in=USABLE_HEALTHS))
+    for device in devices:
+        _change_device(user, device, DeviceHealth.MAINTENANCE, reason)
+    wake.announce(wake.QUEUE)
+    return [device.pk for device in devices]
 
 
 def _device_follows(before: WorkerHealth, now: WorkerHealth, device: DeviceHealth) -> DeviceHealth | None:

@@ -10,10 +10,11 @@ import yaml
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
+from django.db.models import QuerySet
 
 from lava.model.faults import Fault, SubmissionError, did_you_mean
 from lava.model.job import JobDefinition, parse_job, strict_warnings
-from lava.model.states import DeviceHealth
+from lava.model.states import DeviceHealth, WorkerHealth
 from lava.model.yaml_source import Source
 from lava.server import wake
 from lava.server.models import Alias, Device, DeviceType, Tag, TestJob, Worker
@@ -113,6 +114,7 @@ def _check_against_lab(user: User, definition: JobDefinition) -> _Wanted:
         raise _fault("device_type", f"device type '{name}' is unavailable", hint)
     wanted.device_type = device_type
     candidates = Device.objects.filter(device_type=device_type).exclude(health=DeviceHealth.RETIRED)
+    candidates = candidates.exclude(worker_host__health=WorkerHealth.RETIRED)
     if definition.worker is not None:
         wanted.worker = Worker.objects.filter(pk=definition.worker).first()
         if wanted.worker is None:
@@ -121,11 +123,13 @@ def _check_against_lab(user: User, definition: JobDefinition) -> _Wanted:
     if definition.device is not None:
         wanted.device = candidates.filter(pk=definition.device).first()
         if wanted.device is None:
-            hint = f"devices of type {device_type}: {', '.join(candidates.values_list('pk', flat=True)[:10]) or 'none'}"
+            others = ", ".join(candidates.values_list("pk", flat=True)[:10]) or "none"
+            hint = _disabled(Device.objects.filter(pk=definition.device)) or f"devices of type {device_type}: {others}"
             raise _fault("device", f"device '{definition.device}' of type '{device_type}' is unavailable", hint)
         candidates = candidates.filter(pk=definition.device)
     if not candidates.exists():
-        raise _fault("device_type", f"no device of type '{device_type}' is available to you")
+        hint = _disabled(Device.objects.filter(device_type=device_type))
+        raise _fault("device_type", f"no device of type '{device_type}' is available to you", hint)
     wanted.tags = list(Tag.objects.filter(name__in=definition.tags))
     known = {tag.name for tag in wanted.tags}
     for number, tag in enumerate(definition.tags):
@@ -136,6 +140,12 @@ def _check_against_lab(user: User, definition: JobDefinition) -> _Wanted:
     if not candidates.exists():
         raise _fault("tags", f"no device of type '{device_type}' has all of the tags {', '.join(definition.tags)}")
     return wanted
+
+
+def _disabled(devices: QuerySet[Device]) -> str:
+    """Return which workers with such devices are out of use; empty when none is."""
+    names = Worker.objects.filter(devices__in=devices, health=WorkerHealth.RETIRED).distinct().order_by("pk")[:10]
+    return "; ".join(f"worker {worker.pk} is retired" for worker in names)
 
 
 def _fault(key: str, message: str, hint: str = "") -> SubmissionError:

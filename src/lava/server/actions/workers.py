@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.db import transaction
 from django.utils import timezone
@@ -70,3 +72,14 @@ def _lose(worker: Worker) -> None:
 def worker_blamed(hostname: str, reason: str) -> None:
     """Keep why a slave is refused that claims to be the worker; shown until one is admitted."""
     Worker.objects.filter(pk=hostname).update(refusal=reason)
+
+
+def is_on_this_machine(hostname: str) -> bool:
+    """Return whether the worker's slave is on the machine that the server runs on."""
+    return hostname in _own_names()
+
+
+@cache
+def _own_names() -> frozenset[str]:
+    """Return what a slave here would be called; asked for once, as it may take a look-up."""
+    return frozenset({"localhost", socket.gethostname(), socket.getfqdn()})

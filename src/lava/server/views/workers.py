@@ -10,7 +10,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from lava.model.states import DeviceHealth, DeviceState, WorkerHealth
-from lava.server.actions.healths import history, set_worker_health
+from lava.server.actions.healths import advice_on_devices, history, set_worker_health
+from lava.server.actions.workers import is_on_this_machine
 from lava.server.models import Worker
 from lava.server.visibility import AnyUser, devices_in_use, visible_workers
 
@@ -33,6 +34,7 @@ def page(request: HttpRequest, hostname: str) -> HttpResponse:
     context = {
         "section": "workers",
         "worker": worker,
+        "own": is_on_this_machine(worker.pk),
         "devices": devices_in_use(request.user).filter(worker_host=worker).prefetch_related("tags").order_by("pk"),
         "may_change": _may_change(request.user),
         "healths": list(WorkerHealth),
@@ -52,6 +54,8 @@ def set_health(request: HttpRequest, hostname: str) -> HttpResponse:
         return HttpResponse("health is none of " + ", ".join(health.text for health in WorkerHealth), status=400)
     set_worker_health(request.user, worker.pk, chosen, request.POST.get("reason", "").strip()[:200])
     messages.success(request, f"{worker.pk} is {chosen.text}.")
+    if advice := advice_on_devices(worker.pk):
+        messages.warning(request, advice)
     return redirect("worker", hostname=worker.pk)
 
 

@@ -13,7 +13,7 @@ from lava.server import wake
 from lava.server.actions.healths import set_worker_health
 from lava.server.configuration import worker_file
 from lava.server.models import Worker
-from lava.server.visibility import visible_workers
+from lava.server.visibility import visible_devices, visible_workers
 
 from .registry import bad_request, method, not_found
 
@@ -45,10 +45,11 @@ def show_worker(user: Caller, hostname: str) -> dict[str, Any]:
         "description": worker.description,
         "state": worker.get_state_display(),
         "health": worker.get_health_display(),
-        "devices": sorted(worker.devices.values_list("pk", flat=True)),
+        "devices": sorted(visible_devices(user).filter(worker_host=worker).values_list("pk", flat=True)),
         "last_ping": worker.last_ping.astimezone(UTC).replace(tzinfo=None),
         "job_limit": worker.job_limit,
         "version": worker.version,
+        "refusal": worker.refusal,
         "default_config": True,
         "default_env": True,
         "default_env_dut": True,

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from lava.model.states import DeviceHealth, DeviceState
+from lava.server import wake
 from lava.server.actions.healths import program_user, set_device_health
 from lava.server.configuration import ConfigurationFault, render_device
 from lava.server.management.objects import ObjectCommand
@@ -50,6 +51,7 @@ class Command(ObjectCommand):
         )
         self.create(device)
         device.tags.set([Tag.objects.get_or_create(name=name)[0] for name in options["tags"]])
+        wake.announce(wake.QUEUE)
         if problem := _problem(device):
             self.stderr.write(f"no job can run on it yet: {problem}")
 
@@ -73,6 +75,7 @@ class Command(ObjectCommand):
             raise CommandError(f"there is no device '{options['hostname']}'")
         if changes:
             devices.update(**changes)
+            wake.announce(wake.QUEUE)
         if options["health"] is not None:
             set_device_health(program_user(), options["hostname"], DeviceHealth[options["health"]], "command line")
 
