@@ -16,8 +16,9 @@ from harness.postgresql import PostgreSQL, programs
 MakeLab = Callable[..., Lab]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def postgresql() -> Iterator[PostgreSQL]:
+    """A server with an empty database."""
     if programs() is None:
         pytest.skip("PostgreSQL is not installed: /usr/lib/postgresql/*/bin/initdb")
     server = PostgreSQL()

@@ -38,6 +38,7 @@ class PostgreSQL:
             owner = pwd.getpwnam("postgres")
             os.chown(self._directory, owner.pw_uid, owner.pw_gid)
             self._become = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
+            self._become += ["--pdeathsig", "INT"]  # the change of user has cleared it
         command = [*self._become, str(found / "initdb"), "-D", str(self._cluster), "-U", "lava", "-A", "trust"]
         made = subprocess.run([*command, "-E", "UTF8"], capture_output=True, text=True, cwd="/", check=False)
         assert made.returncode == 0, made.stderr
