@@ -8,8 +8,10 @@ import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.contenttypes.models import ContentType
+from django.db import OperationalError
 from django.test import Client, RequestFactory
 
+from lava.server.log_records import shorten_database_faults
 from lava.server.models import Alias, AuthToken, Device, DeviceType, Tag, TestJob, Worker
 from lava.server.views import errors, home
 
@@ -136,3 +138,21 @@ def test_a_crash_is_told_to_people_and_to_programs(client: Client, monkeypatch: 
     assert answer.status_code == 500
     assert answer.json()["exception_type"] == "RuntimeError"
     assert answer.json()["exception_value"] == "the disk is full"
+
+
+def test_a_database_that_is_away_is_no_crash_and_one_line_in_the_log(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(user: object) -> None:
+        raise OperationalError("connection refused\n\tIs the server running?")
+
+    monkeypatch.setattr(home, "visible_jobs", fail)
+    client.raise_request_exception = False
+    page = client.get("/")
+    assert page.status_code == 503
+    assert "The database cannot be reached" in page.content.decode()
+    assert client.get("/", headers={"Accept": "application/json"}).status_code == 503
+    for record in caplog.records:
+        shorten_database_faults(record)  # as the handler does
+    assert caplog.messages == ["the database cannot be used: connection refused (Service Unavailable: /)"] * 2
+    assert not any(record.exc_info for record in caplog.records)

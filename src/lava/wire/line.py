@@ -63,8 +63,8 @@ def news_of_dialing(event: int, value: int, *, encrypted: bool) -> News | None:
         case zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL if encrypted:
             return News(
                 Line.DOWN,
-                "the other side hung up in the handshake: is the master's certificate that this slave has the public "
-                "half of the one that the master uses?",
+                "the other side hung up in the handshake: is the master down behind a proxy, or is the master's "
+                "certificate here not the public half of the one that it uses?",
             )
         case zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
             return News(Line.DOWN, "the other side hung up in the handshake: is it a master?")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -31,10 +32,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def crashed(request: HttpRequest) -> HttpResponse:
     """Answer without the database and without the user: they may be what failed.  Source: server 13."""
     kind, value, _ = sys.exc_info()
+    database_away = isinstance(value, InterfaceError | OperationalError)
+    status, title = (503, "The database cannot be reached") if database_away else (500, "The server failed")
     if _wants_json(request):
         cause = {"exception_type": kind.__name__ if kind else "", "exception_value": str(value or "")}
-        return JsonResponse({"error": "the server failed", **cause}, status=500)
-    return HttpResponse(render_to_string("crashed.html"), status=500)
+        return JsonResponse({"error": title[:1].lower() + title[1:], **cause}, status=status)
+    return HttpResponse(render_to_string("crashed.html", {"title": title}), status=status)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
