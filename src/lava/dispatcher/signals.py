@@ -41,12 +41,16 @@ _QUOTED_STAMP = _STAMP + rb"(?=[^\n]*>\r?\n)"
 
 
 def _literal(text: str) -> bytes:
-    return b"".join(rb"(?:" + _NOISE + rb")*+" + re.escape(char.encode()) for char in text)
+    return b"".join(rb"(?>(?:" + _NOISE + rb")*)" + re.escape(char.encode()) for char in text)
 
 
 def _run_of(plain: bytes, other: bytes) -> bytes:
-    """Match characters, and whole kernel messages between them."""
-    return rb"((?:" + plain + rb"++|" + _NOISE + rb"|(?!" + _STAMP + rb")\[|" + _QUOTED_STAMP + rb"|" + other + rb")++)"
+    """Match characters, and whole kernel messages between them, without ever giving one back.
+
+    Atomic groups: Python before 3.11.5, which Debian 12 has, gets possessive repeats of groups wrong.
+    """
+    part = plain + rb"++|" + _NOISE + rb"|(?!" + _STAMP + rb")\[|" + _QUOTED_STAMP + rb"|" + other
+    return rb"((?>(?:" + part + rb")+))"
 
 
 #: groups: name and parameters of a signal, or what the runner says; then ``>``, or nothing when it was not closed
