@@ -14,6 +14,7 @@ import pytest
 import zmq
 import zmq.asyncio
 
+from lava.wire import sockets
 from lava.wire.certificates import Certificate
 from lava.wire.line import Line, News, next_pause
 from lava.wire.messages import LARGEST_BODY, Log, Ping, Pong, join_route
@@ -28,6 +29,12 @@ def key_pair() -> Certificate:
 
 
 MASTER, SLAVE, STRANGER = key_pair(), key_pair(), key_pair()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look into a line that is down at once."""
+    monkeypatch.setattr(sockets, "DOWN_SECONDS", 0.2)
 
 
 @pytest.fixture
