@@ -253,7 +253,8 @@ class Counting:
         ("[x-z]", 1),  # one byte wide: each byte is looked at once
         ("[x-z]{3}", 3),
         ("[x-z]{2}$", 3),
-        ("(?:login|Password):", 9),
+        ("(?:login|Password):", 0),  # none of its texts is ever there
+        ("(?i:login|Password):", 9),
         ("login: .*", 0),  # its beginning is never there: a search for a text, no regular expression
         ("(?i)login:", 6),
         (r"[x-z](?=\n)", 400),  # no bound: the window, not the stream

@@ -26,6 +26,9 @@ from typing import Any
 
 #: what a pattern without a bound may look back on, and what is kept to quote
 WINDOW_BYTES = 8184
+#: texts that a match must hold are searched for first: at least so long, at most so many
+_SHORTEST_PART = 2
+_MOST_PARTS = 8
 #: what is kept while nobody waits for anything
 BACKLOG_BYTES = 1 << 20
 #: kept in front of the place where a search goes on, for patterns and callers that look at what stands before
@@ -74,15 +77,19 @@ class _Shape:
     reach: int | None
     #: bytes that every match begins with
     prefix: bytes
+    #: every match holds one of these; empty: nothing is known
+    required: tuple[bytes, ...]
     #: whether what stands before a place decides if it matches there
     looks_behind: bool
 
     def search(self, buffer: bytearray, start: int) -> re.Match[bytes] | None:
-        """Return the first match from ``start`` on; a plain search for its beginning comes first, it is faster."""
+        """Return the first match from ``start`` on; a plain search for a part of it comes first, it is faster."""
         if self.prefix:
             start = buffer.find(self.prefix, start)
             if start < 0:
                 return None
+        elif self.required and all(buffer.find(part, start) < 0 for part in self.required):
+            return None
         return self.pattern.search(buffer, start)
 
     def unfinished(self, buffer: bytearray, start: int, window: int) -> int:
@@ -117,7 +124,37 @@ def _shape(pattern: re.Pattern[bytes]) -> _Shape:
                 break
             prefix.append(argument)
     reach = None if looks_ahead or widest >= WINDOW_BYTES else max(widest, 1) + at_place
-    return _Shape(pattern, reach, bytes(prefix), looks_behind)
+    required = () if pattern.flags & re.IGNORECASE else _required(parsed)
+    return _Shape(pattern, reach, bytes(prefix), required, looks_behind)
+
+
+def _required(parsed: Any) -> tuple[bytes, ...]:
+    """Return texts of which every match of a parsed pattern holds one; the rarer they are likely to be, the better."""
+    found: list[tuple[bytes, ...]] = []
+    literal = bytearray()
+    for operation, argument in parsed:
+        if operation is _constants.LITERAL:
+            literal.append(argument)
+            continue
+        found.append((bytes(literal),))
+        literal.clear()
+        match operation:
+            case _constants.SUBPATTERN if not argument[1]:  # no flags of its own
+                found.append(_required(argument[3]))
+            case _constants.ATOMIC_GROUP:
+                found.append(_required(argument))
+            case _constants.MAX_REPEAT | _constants.MIN_REPEAT | _constants.POSSESSIVE_REPEAT if argument[0]:
+                found.append(_required(argument[2]))
+            case _constants.BRANCH:
+                branches = [_required(branch) for branch in argument[1]]
+                found.append(tuple(text for branch in branches for text in branch) if all(branches) else ())
+            case _:
+                pass
+    found.append((bytes(literal),))
+    useful = [
+        texts for texts in found if texts and len(texts) <= _MOST_PARTS and min(map(len, texts)) >= _SHORTEST_PART
+    ]
+    return max(useful, key=lambda texts: min(map(len, texts)), default=())
 
 
 def _operations(parsed: Any) -> Iterator[tuple[Any, Any]]:
