@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -199,6 +200,24 @@ def test_a_device_without_a_dictionary_ends_the_job_with_the_file_named(submit: 
     assert look(job) == (JobState.FINISHED, JobHealth.INCOMPLETE, DeviceState.IDLE)
     assert job.error_type == "Configuration"
     assert "qemu-01.jinja2" in job.error_msg
+
+
+@pytest.mark.parametrize("text", [b"a: [", b"\xff\xfe", None], ids=["no YAML", "no UTF-8", "a directory"])
+@pytest.mark.parametrize("name", ["dispatcher.yaml", "env.yaml", "env-dut.yaml"])
+def test_g11_a_file_of_the_worker_that_is_no_use_ends_the_job_with_the_file_named(
+    submit: Submit, data_directory: Path, name: str, text: bytes | None
+) -> None:
+    """G11: it is not taken for a missing one."""
+    file = data_directory / "dispatcher.d" / "worker-1" / name
+    (file if text is None else file.parent).mkdir(parents=True)
+    if text is not None:
+        file.write_bytes(text)
+    job = submit()
+    run_round()
+    assert lifecycle.start_order("worker-1", job.display_id) is None
+    job.refresh_from_db()
+    assert (job.job_health, job.error_type) == (JobHealth.INCOMPLETE, "Configuration")
+    assert name in job.error_msg
 
 
 def test_the_description_of_the_pipeline_is_kept(submit: Submit) -> None:

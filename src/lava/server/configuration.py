@@ -47,8 +47,11 @@ def render_device(hostname: str, device_type: str, context: Mapping[str, Any] | 
 
 
 def dictionary(hostname: str) -> str | None:
-    """Return the text of a device dictionary, or None."""
-    return _first([Path(settings.DEVICES_PATH) / f"{hostname}.jinja2"])
+    """Return the text of a device dictionary; None when there is none that can be read."""
+    try:
+        return _first([Path(settings.DEVICES_PATH) / f"{hostname}.jinja2"])
+    except ConfigurationFault:
+        return None
 
 
 def has_template(device_type: str) -> bool:
@@ -60,7 +63,7 @@ def worker_file(hostname: str, kind: str) -> str:
     """Return ``dispatcher``, ``env`` or ``env-dut`` of a worker; a missing file is empty.
 
     Raises:
-        ConfigurationFault: it is no YAML.
+        ConfigurationFault: it cannot be read, or is no YAML.
     """
     root = Path(settings.CONFIGURATION_PATH)
     own = root / "dispatcher.d" / hostname / f"{kind}.yaml"
@@ -81,6 +84,8 @@ def _first(paths: Sequence[Path]) -> str | None:
     for path in paths:
         try:
             return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+        except (FileNotFoundError, NotADirectoryError):
             continue
+        except (OSError, ValueError) as error:  # not as if it were not there: it has proxies, or secrets
+            raise ConfigurationFault(f"{path} cannot be read: {error}") from error
     return None

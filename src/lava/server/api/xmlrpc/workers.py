@@ -11,7 +11,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from lava.model.states import WorkerHealth
 from lava.server import wake
 from lava.server.actions.healths import set_worker_health
-from lava.server.configuration import worker_file
+from lava.server.configuration import ConfigurationFault, worker_file
 from lava.server.models import Worker
 from lava.server.visibility import visible_devices, visible_workers
 
@@ -93,7 +93,10 @@ def update_worker(
 
 
 def _file(user: Caller, hostname: str, kind: str) -> Binary:
-    text = worker_file(_worker(user, hostname).pk, kind)
+    try:
+        text = worker_file(_worker(user, hostname).pk, kind)
+    except ConfigurationFault as error:
+        raise bad_request(str(error)) from error
     if not text:
         raise not_found(f"{kind}.yaml of worker '{hostname}'")
     return Binary(text.encode())
