@@ -20,6 +20,7 @@ from lava.wire.messages import (
     HelloOk,
     Log,
     Message,
+    Ping,
     Start,
     StartOk,
     WireError,
@@ -223,3 +224,18 @@ def test_a_route_holds_name_and_epoch(name: str) -> None:
 def test_g15_what_is_no_route_of_a_slave(route: bytes) -> None:
     with pytest.raises(WireError):
         split_route(route)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (Hello, {"protocol", "version", "instance"}),
+        (Ping, set()),
+        (StartOk, {"job"}),
+        (End, {"job", "log_length", "exit_status", "error", "description"}),
+        (Log, {"job", "offset", "lines"}),
+    ],
+)
+def test_r35_nothing_that_a_slave_says_names_a_device(kind: type[Message], told: set[str]) -> None:
+    """R35: these are all messages of slaves; of a job they say its number, its log, and what it left."""
+    assert {entry.name for entry in fields(kind)} == told

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ import zmq.asyncio
 from lava.wire import sockets
 from lava.wire.certificates import Certificate
 from lava.wire.line import Line, News, next_pause
-from lava.wire.messages import LARGEST_BODY, Log, Ping, Pong, join_route
+from lava.wire.messages import LARGEST_BODY, Log, Ping, Pong, Start, join_route
 from lava.wire.sockets import Dialing, DialingSocket, ListeningSocket, start_authenticator, why_unreachable
 
 PATIENCE_SECONDS = 20
@@ -88,6 +88,43 @@ async def dial(context: zmq.asyncio.Context) -> AsyncIterator[Dial]:
         connection.close()
 
 
+Tap = Callable[[str], Awaitable[tuple[str, bytearray]]]
+
+
+@pytest.fixture
+async def tap() -> AsyncIterator[Tap]:
+    """Put something between that hears everything; return its address and what it hears."""
+    tasks: list[asyncio.Task[None]] = []
+    servers: list[asyncio.Server] = []
+
+    async def start(address: str) -> tuple[str, bytearray]:
+        heard = bytearray()
+
+        async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            try:
+                while some := await source.read(65536):
+                    heard.extend(some)
+                    target.write(some)
+            finally:
+                target.close()
+
+        async def meet(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            host, port = address.removeprefix("tcp://").split(":")
+            far_source, far_target = await asyncio.open_connection(host, int(port))
+            tasks.extend([asyncio.create_task(copy(source, far_target)), asyncio.create_task(copy(far_source, target))])
+
+        servers.append(await asyncio.start_server(meet, "127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}", heard
+
+    yield start
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for server in servers:
+        server.close()
+        await server.wait_closed()
+
+
 async def first_news(connection: DialingSocket, wanted: Callable[[News], bool] = lambda news: True) -> News:
     async with asyncio.timeout(PATIENCE_SECONDS):
         async for news in connection.news():
@@ -124,6 +161,24 @@ async def test_an_admitted_key_comes_with_every_message(listen: Listen, dial: Di
     connection = dial(address, SLAVE, MASTER)
     assert await exchange(listening, connection) == SLAVE.public.decode()
     assert await first_news(connection) == News(Line.UP)
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+async def test_r41_r69_whoever_taps_the_line_reads_only_what_is_not_encrypted(
+    listen: Listen, dial: Dial, tap: Tap, encrypted: bool
+) -> None:
+    """R41, R69: control and logs, with what was said of devices; both ports are of this kind."""
+    listening, address = listen(MASTER if encrypted else None)
+    tapped, heard = await tap(address)
+    connection = dial(tapped, *((SLAVE, MASTER) if encrypted else ()))
+    order = Start("1", b"definition", b"power_on_command: pduclient --port 7")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await connection.send(Log("1", 0, b"a line of the board"))
+        received = await listening.receive()
+        await listening.send(received.route, order)
+        assert await connection.receive() == order
+    for secret in (b"a line of the board", b"pduclient --port 7", b"START", b"worker/"):
+        assert (secret in heard) is not encrypted
 
 
 async def test_g16_an_unknown_key_is_refused_in_words_on_both_sides_and_tried_again(
