@@ -97,8 +97,8 @@ class Lab:
         )
         self.ports = (free_port(), free_port())
         self._master_public, self._master_secret = ensure_certificate(self.layout.certificates / "master", "master")
-        self._known = self.layout.certificates / "slaves"
-        self._known.mkdir(exist_ok=True)
+        self.known = self.layout.certificates / "slaves"
+        self.known.mkdir(exist_ok=True)
         self.master = self.another_master("master", self.ports)
         self.manage("prepare_instance", "--worker", "s1", "--device-type", "none", "--device", "none")
         self.slaves = [self._add_slave(f"s{number}", count) for number, count in enumerate(boards, start=1)]
@@ -113,13 +113,13 @@ class Lab:
         control, logs = (f"tcp://127.0.0.1:{port}" for port in ports)
         return self._daemon(
             *(name, "lava.master.main", "--master-socket", control, "--log-socket", logs, "--encrypt"),
-            *("--master-cert", str(self._master_secret), "--slaves-certs", str(self._known)),
+            *("--master-cert", str(self._master_secret), "--slaves-certs", str(self.known)),
             *("--level", "INFO", "--log-file", "-"),
         )
 
     def _add_slave(self, name: str, boards: int) -> Slave:
         public, _ = ensure_certificate(self.layout.certificates / name, name)
-        shutil.copy(public, self._known)
+        shutil.copy(public, self.known)
         scratch = self.layout.scratch / name
         scratch.mkdir(parents=True)
         configuration = self.layout.root / "dispatcher.d" / name
