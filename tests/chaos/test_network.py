@@ -27,7 +27,7 @@ def slave_of(lab: Lab, job: str) -> Slave:
 
 
 def test_g03_cables_are_out_until_their_workers_are_offline(lab: Lab) -> None:
-    """Scaled: not ten minutes, but until the master has given up; nobody counts the time after that."""
+    """R12.  Scaled: not ten minutes, but until the master has given up; nobody counts the time after that."""
     jobs = {fault: lab.submit(numbered_job(1500, 150, 45)) for fault in ("cut", "stall", "half-open")}
     for job in jobs.values():
         lab.wait_for_line(job, 20)

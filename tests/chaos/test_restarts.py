@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_grou
 
 @pytest.mark.parametrize("number", [TERM, KILL])
 def test_g01_g02_the_master_is_restarted_20_times(lab: Lab, number: signal.Signals) -> None:
+    """R10."""
     job = lab.submit(numbered_job(2000, 200, 30))
     for turn in range(20):
         lab.wait_for_line(job, 1 + turn * 40)
@@ -25,6 +26,7 @@ def test_g01_g02_the_master_is_restarted_20_times(lab: Lab, number: signal.Signa
 
 @pytest.mark.parametrize("number", [TERM, KILL])
 def test_g05_g32_job_processes_survive_the_slave_and_are_adopted(lab: Lab, number: signal.Signals) -> None:
+    """R11."""
     slave = lab.slaves[0].daemon
     job = lab.submit(numbered_job(600, 60, 10))
     for line in (20, 200):

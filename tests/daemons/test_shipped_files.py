@@ -161,6 +161,14 @@ def test_r86_a_fault_that_an_admin_must_mend_is_not_tried_again_for_ever(name: s
     assert (service["Restart"], service["RestartPreventExitStatus"]) == ("always", "2")
 
 
+def test_r09_there_is_one_instance_on_a_machine() -> None:
+    """R2, R9: no unit is a template, one directory of settings, and no option says which instance is meant."""
+    assert not [path for path in SHIPPED.rglob("*@*")]
+    assert [path.name for path in (SHIPPED / "etc").glob("lava-server*")] == ["lava-server"]
+    for daemon in (slave, master):
+        assert "instance" not in daemon.parser().format_help()
+
+
 def test_r111_a_worker_has_no_service_of_the_server() -> None:
     """R111: what the manual lets people copy to a worker."""
     worker = (ROOT / "docs" / "how-to" / "install-a-lab.md").read_text().split("\n## A worker\n")[1]

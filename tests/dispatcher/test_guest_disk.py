@@ -138,6 +138,7 @@ async def test_a_device_that_does_not_say_how(boot: Boot, image: dict[str, Any],
 async def test_a_program_that_is_missing_is_named_with_its_package(
     boot: Boot, image: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str, package: str
 ) -> None:
+    """R18-R20: what is only recommended may be missing; a job that needs it says so, and there is no heavy library."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for other in {"mke2fs", "qemu-img", "sh", "cp"} - {program}:

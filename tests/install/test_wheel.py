@@ -56,6 +56,7 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
 
 
 def test_a_worker_has_no_web_framework_and_no_database_driver(worker: Path) -> None:
+    """R7, R21."""
     listed = run(UV, "pip", "list", "--quiet", "--format=freeze", "--python", worker / "python")
     names = {line.split("==")[0].split(" ")[0].lower() for line in listed.splitlines()}
     assert {"lava", "pyzmq", "pydantic", "jinja2", "pyyaml"} <= names
@@ -71,6 +72,7 @@ def test_a_worker_says_that_the_server_is_not_installed(worker: Path, tmp_path: 
 
 
 def test_a_worker_runs_a_job(worker: Path, tmp_path: Path) -> None:
+    """R7, R18, R19, R21: without the server, and without anything that is only recommended."""
     guest = build(default_cache())
     dictionary = tmp_path / "qemu-01.jinja2"
     lines = ["{% extends 'qemu.jinja2' %}", "{% set static_info = [{'GUEST': '" + guest.as_uri() + "'}] %}"]

@@ -219,6 +219,7 @@ HEADS = [
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize(("place", "line", "path", "message", "hint"), HEADS)
 def test_faults_of_the_head(place: str, line: str, path: str, message: str, hint: str, strict: bool) -> None:
+    """R3, R4: jobs of V1 are refused as such; each fault has its field."""
     faults = faults_of(changed(place, line), strict=strict)
     assert [fault.place for fault in faults] == [path]
     assert faults[0].message.startswith(message)

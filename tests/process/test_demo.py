@@ -26,6 +26,7 @@ def demo(data: Path, *options: str, job: Path = SMOKE) -> subprocess.CompletedPr
 
 
 def test_the_job_is_followed_and_the_instance_stopped(tmp_path: Path) -> None:
+    """R1, R110: both daemons on one machine, and nothing of V1."""
     done = demo(tmp_path / "data")
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout  # not a terminal

@@ -52,7 +52,7 @@ def test_r34_r49_a_worker_can_be_chosen_for_a_device_once_it_is_added(keeper: Cl
 def test_r59_a_device_is_moved_by_the_drop_down_of_its_page(
     keeper: Client, admin: User, device: Device, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R38, R59: and whatever waits for it is looked at again at once."""
+    """R38, R59, R118: and whatever waits for it is looked at again at once."""
     Worker.objects.create(hostname="rack-2", state=WorkerState.ONLINE)
     Device.objects.update(worker_host=None)
     job = submit()

@@ -194,6 +194,7 @@ def test_an_order_has_what_the_slave_needs_and_is_kept(submit: Submit) -> None:
 
 
 def test_a_device_without_a_dictionary_ends_the_job_with_the_file_named(submit: Submit, data_directory: object) -> None:
+    """R39."""
     job = scheduled(submit)
     (data_directory / "devices" / "qemu-01.jinja2").unlink()  # type: ignore[operator]
     assert lifecycle.start_order("worker-1", job.display_id) is None

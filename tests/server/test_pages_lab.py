@@ -52,6 +52,7 @@ def test_a_device_shows_how_it_is_and_what_it_does(client: Client, device: Devic
 def test_a_device_without_a_usable_dictionary_says_so(
     client: Client, device: Device, data_directory: Path, submit: Submit
 ) -> None:
+    """R39."""
     dictionary = data_directory / "devices" / "qemu-01.jinja2"
     dictionary.write_text("{% extends 'no-such-type.jinja2' %}")
     assert "No job can run here" in text_of(client, "/scheduler/device/qemu-01")

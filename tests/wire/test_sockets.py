@@ -1,6 +1,6 @@
 """Real sockets on loopback: who gets through, who is told why not, and what does no harm.
 
-Source: protocol specification 7; scenarios G12, G16, G22, G23.
+Source: protocol specification 7; seed requirement R60; scenarios G12, G16, G22, G23.
 """
 
 from __future__ import annotations
