@@ -142,6 +142,8 @@ def load(lab: Lab, slaves: int, jobs: int, rate: float, seconds: float) -> bool:
         watched = {"master": [master], "fleet": [psutil.Process(fleet.pid)], "database": [database]}
         offline = 0
         while TestJob.objects.filter(state=3).count() < jobs:
+            if finished():
+                raise SystemExit(f"the first job ended before the last began: raise --seconds ({seconds:.0f})")
             time.sleep(0.5)
         before = {name: cpu_of(processes) for name, processes in watched.items()}
         began = time.monotonic()
@@ -227,15 +229,16 @@ def main() -> int:
     options.add_argument("--slaves", type=int, default=200)
     options.add_argument("--jobs", type=int, default=500)
     options.add_argument("--rate", type=float, default=10.0, help="lines of each job in a second")
-    options.add_argument("--seconds", type=float, default=40.0)
+    options.add_argument("--seconds", type=float, default=90.0, help="that each job runs")
     options.add_argument("--megabytes", type=int, default=200)
+    options.add_argument("--once", action="store_true", help="only this load")
     args = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         with postgresql(directory) as database:
             lab = Lab(directory / "lab", database)
             good = load(lab, args.slaves, args.jobs, args.rate, args.seconds)
-            for factor in (0.5, 2.0):
+            for factor in () if args.once else (0.5, 2.0):
                 load(lab, args.slaves, args.jobs, args.rate * factor, args.seconds)
             stream(lab, args.megabytes)
     return 0 if good else 1
