@@ -45,3 +45,5 @@ def test_g12_r68_r80_a_job_is_whole_whatever_others_send(lab: Lab, seed: int) ->
     assert lab.master.running
     assert (lab.slaves[0].daemon.running, lab.slaves[0].daemon.process) == (True, slave)
     assert lab.crashes() == []
+    complaints = [line.split(" ERROR ", 1)[1] for line in lab.master.said().splitlines() if " ERROR " in line]
+    assert 10 < len(complaints) < 3000 < fuzzer.sent

@@ -10,6 +10,7 @@ import pytest
 from lava.wire.master_peer import (
     COMPLAINT_SECONDS,
     COMPLAINTS,
+    COMPLAINTS_OF_ONE,
     REPEAT_SECONDS,
     SEEN_SECONDS,
     SILENCE_SECONDS,
@@ -276,9 +277,20 @@ class TestNonsense:
         assert peer.malformed(b"\xff", error, NOW + 1) == [Complain("somebody: no JSON")]
         assert peer.malformed(ROUTE, error, NOW + COMPLAINT_SECONDS) == [Complain("worker: no JSON")]
 
+    def test_g12_a_fuzzer_does_not_fill_the_log(self, peer: MasterPeer) -> None:
+        nonsense = [WireError(f"nonsense {number}") for number in range(500)]
+        said = [effect for error in nonsense for effect in peer.malformed(ROUTE, error, NOW)]
+        assert len(said) == COMPLAINTS_OF_ONE + 1
+        assert said[-1] == Complain("worker: more of that for now, which is not logged")
+        other = join_route("other", "1-a")
+        assert peer.malformed(other, nonsense[0], NOW) == [Complain("other: nonsense 0")]
+        later = NOW + COMPLAINT_SECONDS
+        assert peer.malformed(ROUTE, nonsense[0], later) == [Complain("worker: nonsense 0")]
+
     def test_g12_a_fuzzer_does_not_fill_the_memory(self, peer: MasterPeer) -> None:
         for number in range(5 * COMPLAINTS):
             peer.malformed(ROUTE, WireError(f"nonsense {number}"), NOW)
             peer.receive(join_route(f"w{number}", "1"), "", Ping(), NOW)
         assert len(peer._complaints) <= COMPLAINTS
+        assert len(peer._blamed) <= COMPLAINTS
         assert not peer.sessions

@@ -25,6 +25,7 @@ from lava.wire.master_peer import (
 from lava.wire.messages import Cancel, EndOk, Hello, Message, Start, WireError
 from lava.wire.sockets import ListeningSocket
 
+from .complaints import Complaints
 from .database import Database
 
 _log = logging.getLogger("lava-master")
@@ -48,6 +49,7 @@ class Control:
         self._look = look
         self._waiting: asyncio.Queue[Effect] = asyncio.Queue(WAITING)
         self._loop = asyncio.get_running_loop()
+        self._complaints = Complaints(_log)
 
     async def receive(self) -> None:
         """Answer slaves, for ever."""
@@ -72,7 +74,7 @@ class Control:
                 case Send(route, message):
                     await self._send(route, message)
                 case Complain(text):
-                    _log.error("%s", text)
+                    self._complaints.tell(self._loop.time(), "%s", text)
                 case _:
                     try:
                         self._waiting.put_nowait(effect)
@@ -140,8 +142,9 @@ class Control:
 
     async def troubles(self) -> None:
         """Log whose connections come to nothing, for ever."""
+        complaints = Complaints(_log)
         async for trouble in self._socket.troubles():
-            _log.error("refused a connection from %s", trouble)
+            complaints.tell(self._loop.time(), "refused a connection from %s", trouble)
 
     async def _send(self, route: bytes, message: Message) -> None:
         _log.debug("%s <= %s", _name(route), message.tag)

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 
 from lava.server.actions import ingest
 from lava.server.logs import Addition
-from lava.wire.master_peer import MasterPeer
+from lava.wire.master_peer import Complain, MasterPeer
 from lava.wire.messages import Ack, Gone, Log, WireError
 from lava.wire.sockets import ListeningSocket
 
+from .complaints import Complaints
 from .database import Database
 
 _log = logging.getLogger("lava-master")
@@ -44,13 +45,15 @@ class LogStore:
 
     async def receive(self) -> None:
         """Take chunks from admitted slaves, for ever; those of others are left out, and come again."""
-        loop = asyncio.get_running_loop()
+        complaints, loop = Complaints(_log), asyncio.get_running_loop()
         while True:
             received = await self._socket.receive()
             try:
                 message = received.message
             except WireError as error:
-                _log.error("ignored a message on the log socket: %s", error)
+                for complaint in self._peer.malformed(received.route, error, loop.time()):
+                    if isinstance(complaint, Complain):
+                        complaints.tell(loop.time(), "on the log socket: %s", complaint.text)
                 continue
             name = self._peer.speaks_for(received.route, received.key, loop.time())
             if name is not None and isinstance(message, Log):
@@ -74,5 +77,6 @@ class LogStore:
 
     async def troubles(self) -> None:
         """Log whose connections come to nothing, for ever."""
+        complaints, loop = Complaints(_log), asyncio.get_running_loop()
         async for trouble in self._socket.troubles():
-            _log.error("refused a connection to the log socket from %s", trouble)
+            complaints.tell(loop.time(), "refused a connection to the log socket from %s", trouble)

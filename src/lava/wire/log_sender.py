@@ -6,11 +6,15 @@ offset is sent again.  The master's offset decides what counts, so sending twice
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 CHUNK_BYTES = 256 * 1024
 WINDOW_BYTES = 2 * 1024 * 1024
+#: how long an acknowledgement is waited for: at least, at most, and as a multiple of how long the last ones took
 RESEND_SECONDS = 2.0
+LONGEST_RESEND_SECONDS = 30.0
+_RESEND_FACTOR = 4
 #: a job that keeps talking is sent in chunks of at least so much, or this often
 SMALL_BYTES = 16 * 1024
 GATHER_SECONDS = 0.1
@@ -25,6 +29,9 @@ class LogSender:
     #: everything before it was sent
     sent: int = 0
     _moved: float = 0.0
+    _patience: float = RESEND_SECONDS
+    #: chunks on their way: end, and when it was sent
+    _flights: deque[tuple[int, float]] = field(default_factory=deque)
     _last: float = float("-inf")
 
     def next_offset(self, size: int, now: float) -> int | None:
@@ -33,8 +40,10 @@ class LogSender:
         Args:
             size: bytes that the log has.
         """
-        if self.sent > self.acknowledged and now - self._moved > RESEND_SECONDS:
-            self.sent = self.acknowledged
+        if self.sent > self.acknowledged and now - self._moved > self._patience:
+            # A master that is late must not get everything twice, and be later still.
+            self._patience = min(2 * self._patience, LONGEST_RESEND_SECONDS)
+            self.start_over()
         if self.sent >= size or self.sent - self.acknowledged >= WINDOW_BYTES:
             return None
         if size - self.sent < SMALL_BYTES and now - self._last < GATHER_SECONDS:
@@ -44,12 +53,14 @@ class LogSender:
     def start_over(self) -> None:
         """Send everything again that is not acknowledged."""
         self.sent = self.acknowledged
+        self._flights.clear()
 
     def sent_chunk(self, offset: int, length: int, now: float) -> None:
         """Note that a chunk was sent."""
         if self.sent == self.acknowledged:
             self._moved = now
         self._last = now
+        self._flights.append((offset + length, now))
         self.sent = max(self.sent, offset + length)
 
     def receive(self, offset: int, now: float) -> bool:
@@ -57,6 +68,9 @@ class LogSender:
         if offset == self.acknowledged:
             return False
         self._moved = now
+        while self._flights and self._flights[0][0] <= offset:
+            _, when = self._flights.popleft()
+            self._patience = min(max(RESEND_SECONDS, _RESEND_FACTOR * (now - when)), LONGEST_RESEND_SECONDS)
         if offset < self.acknowledged:  # the master lost what it had: its word counts
             self.sent = offset
         self.acknowledged = offset

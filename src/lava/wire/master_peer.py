@@ -42,6 +42,8 @@ ASK_SECONDS = 10.0
 ASKED = 10_000
 #: the same complaint about the same slave is repeated this often
 COMPLAINT_SECONDS = 60.0
+#: different complaints about one slave in that time
+COMPLAINTS_OF_ONE = 20
 #: complaints that are remembered; a fuzzer must not fill the memory
 COMPLAINTS = 1000
 
@@ -157,6 +159,8 @@ class MasterPeer:
     _callers: dict[bytes, None] = field(default_factory=dict)
     _asked: dict[bytes, tuple[Hello, float]] = field(default_factory=dict)
     _complaints: dict[tuple[str, str], float] = field(default_factory=dict)
+    #: since when there are how many complaints about a slave
+    _blamed: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     def receive(self, route: bytes, key: str, message: Message, now: float) -> list[Effect]:
         """Return what is to be done about a message."""
@@ -335,7 +339,16 @@ class MasterPeer:
         about = (name, text[:200])
         if now - self._complaints.get(about, float("-inf")) < COMPLAINT_SECONDS:
             return []
+        since, count = self._blamed.get(name, (now, 0))
+        if now - since >= COMPLAINT_SECONDS:
+            since, count = now, 0
+        if count > COMPLAINTS_OF_ONE:
+            return []
         if len(self._complaints) >= COMPLAINTS:
             self._complaints.clear()
+            self._blamed.clear()
         self._complaints[about] = now
+        self._blamed[name] = (since, count + 1)
+        if count == COMPLAINTS_OF_ONE:
+            text = "more of that for now, which is not logged"
         return [Complain(f"{name or 'somebody'}: {text}")]
