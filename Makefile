@@ -44,6 +44,8 @@ bench: setup
 	$(BIN)/python benchmarks/console.py
 	$(BIN)/python benchmarks/job_overhead.py
 	$(BIN)/python benchmarks/submit_to_start.py
+	$(BIN)/python benchmarks/link.py
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/memory.py
 
 chaos: setup
