@@ -130,7 +130,9 @@ class TestAdmission:
         peer.receive(ROUTE, "", HELLO, NOW)
         peer.receive(second, "", other, NOW)
         assert isinstance(sent(peer.answer(Admit("worker", ROUTE, "", HELLO), "", [], NOW))[0], HelloOk)
-        assert "in use" in refusal_of(peer.answer(Admit("worker", second, "", other), "", [], NOW))
+        effects = peer.answer(Admit("worker", second, "", other), "", [], NOW)
+        assert "in use" in refusal_of(effects)
+        assert Gone("worker") not in effects
 
     @pytest.mark.parametrize("protocol", [PROTOCOL + 2, PROTOCOL + 100, -1, 0 if PROTOCOL > 1 else -2])
     def test_g17_another_protocol_is_refused_in_words_and_on_the_worker(self, peer: MasterPeer, protocol: int) -> None:
@@ -190,7 +192,10 @@ class TestKeys:
         peer.keys_changed({"key-a": "a"})
         peer.receive(ROUTE, "key-a", HELLO, NOW)
         peer.keys_changed({})
-        assert "was removed" in refusal_of(peer.answer(Admit("worker", ROUTE, "key-a", HELLO), "", [], NOW))
+        effects = peer.answer(Admit("worker", ROUTE, "key-a", HELLO), "", [], NOW)
+        reason = refusal_of(effects)
+        assert "was removed" in reason
+        assert effects[1:3] == [Gone("worker"), Blame("worker", reason)]  # the database thinks that it is online
 
 
 class TestSession:

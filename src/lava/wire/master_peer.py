@@ -265,10 +265,14 @@ class MasterPeer:
             jobs: jobs that it is believed to run.
         """
         self._asked.pop(asked.route, None)
+        late: list[Effect] = []
         if not refusal:  # something may have changed while the database thought about it
             refusal = self._objection(asked.name, asked.route, asked.key, asked.hello, now)
+            if refusal:  # the database has it as online by now
+                late = [] if asked.name in self.sessions else [Gone(asked.name)]
+                late.append(Blame(asked.name, refusal))
         if refusal:
-            return [Send(asked.route, Refused(refusal)), *self._complain(asked.name, refusal, now)]
+            return [Send(asked.route, Refused(refusal)), *late, *self._complain(asked.name, refusal, now)]
         self.sessions[asked.name] = Session(asked.name, asked.route, asked.key, asked.hello, now, now)
         return [Send(asked.route, self._welcome()), *(Send(asked.route, Status(job)) for job in jobs)]
 
