@@ -117,6 +117,8 @@ def cpu_of(processes: list[psutil.Process]) -> float:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     times = one.cpu_times()
                     total += times.user + times.system
+                    if one == process:  # and those that have ended
+                        total += times.children_user + times.children_system
     return total
 
 
