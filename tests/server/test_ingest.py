@@ -47,7 +47,7 @@ LOG = b"".join(
 
 def stored(job: TestJob) -> bytes:
     job.refresh_from_db()
-    return JobFiles(job.pk, job.submit_time).read(0, job.log_length)
+    return JobFiles.of(job).read(0, job.log_length)
 
 
 def test_lines_and_results_are_stored(submit: Submit, store: Store) -> None:
@@ -110,7 +110,7 @@ def test_bytes_of_a_transaction_that_failed_do_not_count(submit: Submit, store: 
     assert TestCase.objects.count() == 0
     assert store(job.pk, 0, LOG) == len(LOG)
     assert stored(job) == LOG
-    assert JobFiles(job.pk, job.submit_time).log.read_bytes() == LOG
+    assert JobFiles.of(job).log.read_bytes() == LOG
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_lines_are_found_by_number(submit: Submit, store: Store) -> None:
         offset = sum(len(each) for each in lines[:start])
         store(job.pk, offset, b"".join(lines[start : start + 7]))
     job.refresh_from_db()
-    files = JobFiles(job.pk, job.submit_time)
+    files = JobFiles.of(job)
     for first, last in ((0, 100), (0, 1), (13, 14), (50, 100), (99, 400), (100, 101), (7, 3)):
         found = files.lines(first, last, length=job.log_length, count=job.log_lines)
         assert found == b"".join(lines[first:last])

@@ -189,7 +189,7 @@ def test_an_order_has_what_the_slave_needs_and_is_kept(submit: Submit) -> None:
     assert order.job_id == job.display_id
     assert "job_name: a job" in order.definition
     assert "qemu-system-x86_64" in order.device
-    assert JobFiles(job.pk, job.submit_time).text("device.yaml") == order.device
+    assert JobFiles.of(job).text("device.yaml") == order.device
     assert lifecycle.start_order("another", job.display_id) is None
 
 
@@ -224,4 +224,4 @@ def test_g11_a_file_of_the_worker_that_is_no_use_ends_the_job_with_the_file_name
 def test_the_description_of_the_pipeline_is_kept(submit: Submit) -> None:
     job = running(submit)
     end(job, PASS, description="pipeline: []\n")
-    assert JobFiles(job.pk, job.submit_time).text("description.yaml") == "pipeline: []\n"
+    assert JobFiles.of(job).text("description.yaml") == "pipeline: []\n"

@@ -64,7 +64,7 @@ def job() -> Job:
 
 @pytest.fixture
 def files(data_directory: Path) -> JobFiles:
-    return JobFiles(1, SUBMITTED)
+    return JobFiles(data_directory / "job")
 
 
 def state_of(event: bytes) -> str:

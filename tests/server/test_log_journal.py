@@ -28,7 +28,7 @@ class Store:
         self.texts: dict[int, bytes] = {}
 
     def files(self, job: int) -> JobFiles:
-        return JobFiles.at(self.root / "jobs" / str(job))
+        return JobFiles(self.root / "jobs" / str(job))
 
     def addition(self, job: int, lines: int, width: int = 10) -> Addition:
         text = self.texts.get(job, b"")

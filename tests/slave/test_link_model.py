@@ -184,7 +184,7 @@ class Master:
                 case Admit():
                     known = [job for job, record in self.records.items() if record.state in ("running", "canceling")]
                     answers += self._perform(self.peer.answer(effect, "", known, now), now)
-                case Started(_, _, job):
+                case Started(_, job):
                     if self.records[job].state == "scheduled":
                         self.records[job].state = "running"
                 case Ended(_, _, end):

@@ -209,7 +209,7 @@ class TestSession:
     def test_what_jobs_do_is_handed_on_with_the_name(self, peer: MasterPeer) -> None:
         greet(peer)
         end = End("7", 100, 0)
-        assert peer.receive(ROUTE, "", StartOk("7"), NOW) == [Started("worker", ROUTE, "7")]
+        assert peer.receive(ROUTE, "", StartOk("7"), NOW) == [Started("worker", "7")]
         assert peer.receive(ROUTE, "", end, NOW) == [Ended("worker", ROUTE, end)]
 
     def test_silence_makes_offline_and_logs_are_words_too(self, peer: MasterPeer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lava.server.actions import lifecycle, workers
 from lava.wire.master_peer import (
@@ -56,6 +56,7 @@ class Control:
         while True:
             received = await self._socket.receive()
             now = self._loop.time()
+            effects: Sequence[Effect]
             try:
                 message = received.message
             except WireError as error:
@@ -89,9 +90,7 @@ class Control:
     async def _do(self, effect: Effect) -> None:
         match effect:
             case Admit(name, _, key, hello):
-                refusal, jobs = await self._database.run(
-                    lambda: (workers.worker_seen(name, hello.version, key) or "", lifecycle.running_jobs(name))
-                )
+                refusal, jobs = await self._database.run(_admit, name, hello.version, key)
                 effects = self._peer.answer(effect, refusal, jobs, self._loop.time())
                 if name in self._peer.sessions:
                     file = (self._peer.keys or {}).get(key)
@@ -99,25 +98,24 @@ class Control:
                 await self.perform(effects)
                 self._look.set()
             case Seen(name, version, key):
-                await self._database.run(lambda: workers.worker_seen(name, version, key))
+                await self._database.run(workers.worker_seen, name, version, key)
             case Gone(name):
                 _log.error("%s goes OFFLINE", name)
-                await self._database.run(lambda: workers.worker_lost(name))
+                await self._database.run(workers.worker_lost, name)
             case Blame(name, reason):
-                await self._database.run(lambda: workers.worker_blamed(name, reason))
-            case Started(name, _, job):
+                await self._database.run(workers.worker_blamed, name, reason)
+            case Started(name, job):
                 _log.info("[%s] %s => START_OK", job, name)
-                await self._database.run(lambda: lifecycle.job_started(name, job))
+                await self._database.run(lifecycle.job_started, name, job)
             case Ended(name, route, end):
                 stored = await self._database.run(
-                    lambda: lifecycle.job_ended(
-                        name,
-                        end.job,
-                        log_length=end.log_length,
-                        exit_status=end.exit_status,
-                        error_text=end.error,
-                        description=end.description.decode("utf-8", "replace"),
-                    )
+                    lifecycle.job_ended,
+                    name,
+                    end.job,
+                    log_length=end.log_length,
+                    exit_status=end.exit_status,
+                    error_text=end.error,
+                    description=end.description.decode("utf-8", "replace"),
                 )
                 _log.info("[%s] %s => END%s", end.job, name, "" if stored else ": a part of its log is still missing")
                 if stored:
@@ -128,14 +126,14 @@ class Control:
     async def tell(self) -> None:
         """Send the orders that slaves have not answered yet."""
         wanted: dict[str, list[Order]] = defaultdict(list)
-        waiting = await self._database.run(lambda: lifecycle.unanswered(list(self._peer.sessions)))
+        waiting = await self._database.run(lifecycle.unanswered, list(self._peer.sessions))
         for worker, job, starting in waiting:
             wanted[worker].append((Do.START if starting else Do.CANCEL, job))
         for name, route, (what, job) in self._peer.due(wanted, self._loop.time()):
             if what is Do.CANCEL:
                 message: Message | None = Cancel(job)
             else:
-                message = await self._database.run(lambda name=name, job=job: _start(name, job))  # type: ignore[misc]
+                message = await self._database.run(_start, name, job)
             if message is not None:
                 _log.info("[%s] %s <= %s", job, name, message.tag)
                 await self._send(route, message)
@@ -149,6 +147,11 @@ class Control:
     async def _send(self, route: bytes, message: Message) -> None:
         _log.debug("%s <= %s", _name(route), message.tag)
         await self._socket.send(route, message)
+
+
+def _admit(worker: str, version: str, key: str) -> tuple[str, list[str]]:
+    """Return why the worker may not work, and the jobs that it is believed to run."""
+    return workers.worker_seen(worker, version, key) or "", lifecycle.running_jobs(worker)
 
 
 def _start(worker: str, job: str) -> Start | None:

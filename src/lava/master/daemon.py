@@ -188,10 +188,7 @@ class Master:
             await asyncio.sleep(SILENCE_SECONDS / 3)
             await self._working.wait()
             here = set(self._peer.sessions)
-            lost = await self._database.run(
-                lambda here=here: workers.lose_silent_workers(timezone.now(), silence, here)  # type: ignore[misc]
-            )
-            for name in lost:
+            for name in await self._database.run(workers.lose_silent_workers, timezone.now(), silence, here):
                 _log.error("%s goes OFFLINE", name)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, transaction
 
@@ -16,6 +16,7 @@ _log = logging.getLogger("lava-master")
 PAUSE_SECONDS = 1.0
 
 ResultT = TypeVar("ResultT")
+WorkP = ParamSpec("WorkP")
 
 
 class Database:
@@ -30,16 +31,16 @@ class Database:
         self._guard = guard
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
 
-    async def run(self, work: Callable[[], ResultT]) -> ResultT:
+    async def run(self, work: Callable[WorkP, ResultT], *args: WorkP.args, **kwargs: WorkP.kwargs) -> ResultT:
         """Return what the work returns.  It is done again, for as long as it takes, when the database fails."""
 
         def connected() -> ResultT:
             close_old_connections()
             if self._guard is None:
-                return work()
+                return work(*args, **kwargs)
             with transaction.atomic():
                 self._guard()
-                return work()
+                return work(*args, **kwargs)
 
         while True:
             try:

@@ -35,7 +35,7 @@ class Lease:
         """Take the lease when it is free, and renew it, for ever."""
         while True:
             again, self._started = not self._started, True
-            term = await self._database.run(lambda again=again: take_lease(self._holder, self.term, again=again)) or 0  # type: ignore[misc]
+            term = await self._database.run(take_lease, self._holder, self.term, again=again) or 0
             if term != self.term:
                 self.term = term
                 await self._on_change(term)
@@ -57,7 +57,7 @@ class Lease:
             self.term = 0
             try:
                 async with asyncio.timeout(2):
-                    await self._database.run(lambda: give_up_lease(term))
+                    await self._database.run(give_up_lease, term)
             except TimeoutError:
                 _log.error("the lease could not be given back: another master follows in %.0f s", LEASE_SECONDS)
 

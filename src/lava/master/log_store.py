@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from lava.server.actions import ingest
 from lava.server.logs import Addition
-from lava.wire.master_peer import Complain, MasterPeer
+from lava.wire.master_peer import MasterPeer
 from lava.wire.messages import Ack, Gone, Log, WireError
 from lava.wire.sockets import ListeningSocket
 
@@ -52,8 +52,7 @@ class LogStore:
                 message = received.message
             except WireError as error:
                 for complaint in self._peer.malformed(received.route, error, loop.time()):
-                    if isinstance(complaint, Complain):
-                        complaints.tell(loop.time(), "on the log socket: %s", complaint.text)
+                    complaints.tell(loop.time(), "on the log socket: %s", complaint.text)
                 continue
             name = self._peer.speaks_for(received.route, received.key, loop.time())
             if name is not None and isinstance(message, Log):
@@ -68,7 +67,7 @@ class LogStore:
                 batch.append(self._arrived.get_nowait())
                 size += len(batch[-1][2].lines)
             chunks = [ingest.Chunk(name, log.job, log.offset, log.lines) for _, name, log in batch]
-            stored = await self._database.run(lambda chunks=chunks: ingest.store_chunks(chunks, self._write))  # type: ignore[misc]
+            stored = await self._database.run(ingest.store_chunks, chunks, self._write)
             answers: dict[tuple[bytes, str], Ack | Gone] = {}
             for (route, _, log), offset in zip(batch, stored, strict=True):
                 answers[route, log.job] = Gone(log.job) if offset is None else Ack(log.job, offset)

@@ -155,7 +155,7 @@ def _read(descriptor: int) -> Iterator[Addition]:
             data = os.pread(descriptor, about["length"], place + len(head) + 1)
             if not newline or len(data) != about["length"] or zlib.crc32(data) != about["crc"]:
                 return
-            addition = Addition(JobFiles.at(Path(about["directory"])), about["offset"], about["line"], data)
+            addition = Addition(JobFiles(Path(about["directory"])), about["offset"], about["line"], data)
         except (ValueError, TypeError, KeyError):
             return
         yield addition

@@ -10,10 +10,13 @@ import os
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
+
+if TYPE_CHECKING:
+    from lava.server.models import TestJob
 
 _ENTRY = 8
 
@@ -21,15 +24,14 @@ _ENTRY = 8
 class JobFiles:
     """The directory of one job."""
 
-    def __init__(self, job_id: int, submitted: datetime) -> None:
-        self.directory = Path(settings.MEDIA_ROOT) / "job-output" / submitted.strftime("%Y/%m/%d") / str(job_id)
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
 
     @classmethod
-    def at(cls, directory: Path) -> JobFiles:
-        """Return the files in a directory."""
-        files = cls.__new__(cls)
-        files.directory = directory
-        return files
+    def of(cls, job: TestJob) -> JobFiles:
+        """Return the files of a job."""
+        day = job.submit_time.strftime("%Y/%m/%d")
+        return cls(Path(settings.MEDIA_ROOT) / "job-output" / day / str(job.pk))
 
     @property
     def log(self) -> Path:

@@ -66,8 +66,8 @@ class Link:
             self._send(),
             self._receive_control(),
             self._receive_acknowledgements(),
-            self._watch_control_line(),
-            self._watch_log_line(),
+            self._watch(self._control_socket, "with the master at", lambda: self.control.line_is_up(self._loop.time())),
+            self._watch(self._log_socket, "for logs to", lambda: self._on_log_line(self)),
         ]
 
     async def send_log(self, log: Log) -> bool:
@@ -118,16 +118,9 @@ class Link:
                 case _:
                     pass  # of a master that does not count, or of a newer one
 
-    async def _watch_control_line(self) -> None:
-        async for news in self._control_socket.news():
+    async def _watch(self, line: DialingSocket, what: str, on_up: Callable[[], None]) -> None:
+        async for news in line.news():
             if news.line is Line.UP:
-                self.control.line_is_up(self._loop.time())
+                on_up()
             elif news.trouble:
-                _log.error("no connection with the master at %s: %s", self._control_socket.address, news.trouble)
-
-    async def _watch_log_line(self) -> None:
-        async for news in self._log_socket.news():
-            if news.line is Line.UP:
-                self._on_log_line(self)
-            elif news.trouble:
-                _log.error("no connection for logs to %s: %s", self._log_socket.address, news.trouble)
+                _log.error("no connection %s %s: %s", what, line.address, news.trouble)

@@ -6,7 +6,7 @@ answer is given back; nothing here waits.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -95,7 +95,6 @@ class Started:
     """The slave says that the job process runs."""
 
     name: str
-    route: bytes
     job: str
 
 
@@ -162,7 +161,7 @@ class MasterPeer:
     #: since when there are how many complaints about a slave
     _blamed: dict[str, tuple[float, int]] = field(default_factory=dict)
 
-    def receive(self, route: bytes, key: str, message: Message, now: float) -> list[Effect]:
+    def receive(self, route: bytes, key: str, message: Message, now: float) -> Sequence[Effect]:
         """Return what is to be done about a message."""
         try:
             name = split_route(route)[0]
@@ -186,7 +185,7 @@ class MasterPeer:
                     effects.append(Seen(name, session.hello.version, key))
                 return effects
             case StartOk(job=job):
-                return [Started(name, route, job)]
+                return [Started(name, job)]
             case End():
                 return [Ended(name, route, message)]
             case _:
@@ -206,7 +205,7 @@ class MasterPeer:
         self._callers.clear()
         return [Send(route, Who()) for route in callers]
 
-    def malformed(self, route: bytes, error: WireError, now: float) -> list[Effect]:
+    def malformed(self, route: bytes, error: WireError, now: float) -> list[Complain]:
         """Return what is to be done about something that is no message."""
         try:
             name = split_route(route)[0]
@@ -238,7 +237,7 @@ class MasterPeer:
                 f"(version {self.version}): upgrade the older one"
             )
         if self.keys is not None and key not in self.keys:
-            return f"its certificate (key {key[:8]}…) was removed from the master"
+            return _removed(key)
         if self.match_names and self.keys is not None and self.keys[key] != name:
             return (
                 f"its certificate is {self.keys[key]}.key, and this master (--match-names) admits '{name}' "
@@ -325,7 +324,7 @@ class MasterPeer:
         for name, session in list(self.sessions.items()):
             if session.key not in keys:
                 del self.sessions[name]
-                reason = f"its certificate (key {session.key[:8]}…) was removed from the master"
+                reason = _removed(session.key)
                 effects += [
                     Send(session.route, Refused(reason)),
                     Gone(name),
@@ -338,7 +337,7 @@ class MasterPeer:
         session = self.sessions.get(name)
         return session if session is not None and (session.route, session.key) == (route, key) else None
 
-    def _complain(self, name: str, text: str, now: float) -> list[Effect]:
+    def _complain(self, name: str, text: str, now: float) -> list[Complain]:
         """Say it once in a while, not for each message."""
         about = (name, text[:200])
         if now - self._complaints.get(about, float("-inf")) < COMPLAINT_SECONDS:
@@ -356,3 +355,7 @@ class MasterPeer:
         if count == COMPLAINTS_OF_ONE:
             text = "more of that for now, which is not logged"
         return [Complain(f"{name or 'somebody'}: {text}")]
+
+
+def _removed(key: str) -> str:
+    return f"its certificate (key {key[:8]}…) was removed from the master"

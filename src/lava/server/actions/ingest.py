@@ -13,13 +13,12 @@ from datetime import datetime
 
 import yaml
 from django.db import DataError, IntegrityError, connection, transaction
-from django.db.models import Q
 
 from lava.model.logline import Level, LogLineError, decode
 from lava.model.results import JOB_SUITE, Outcome, Result, ResultError, parse_result
 from lava.server import wake
 from lava.server.logs import Addition, JobFiles, write_each
-from lava.server.models import TestJob
+from lava.server.models import TestJob, by_display_id
 from lava.server.results.models import OUTCOMES, TestCase, TestSet, TestSuite
 
 _FIELDS = (
@@ -71,7 +70,7 @@ class _Growth:
     def addition(self) -> Addition:
         """Return what is to be on the disk before the database says that it counts."""
         job = self.job
-        return Addition(JobFiles(job.pk, job.submit_time), job.log_length, job.log_lines, self.new)
+        return Addition(JobFiles.of(job), job.log_length, job.log_lines, self.new)
 
     def keep(self) -> None:
         """Store the results among the new lines, and move the offset."""
@@ -109,9 +108,7 @@ def store_chunks(chunks: Sequence[Chunk], write: Callable[[Sequence[Addition]], 
 
 def _locked(wanted: Set[tuple[str, str]]) -> dict[tuple[str, str], TestJob]:
     """Return the jobs by worker and id, locked in the one order in which everybody locks them."""
-    numbers = [int(job) for _, job in wanted if job.isdigit()]
-    nodes = [job for _, job in wanted if not job.isdigit()]
-    jobs = TestJob.objects.filter(Q(pk__in=numbers, sub_id="") | Q(sub_id__in=nodes) if nodes else Q(pk__in=numbers))
+    jobs = TestJob.objects.filter(by_display_id(*(job for _, job in wanted)))
     found = jobs.select_for_update().only(*_FIELDS).order_by("pk")
     return {key: job for job in found if (key := (job.actual_worker_id or "", job.display_id)) in wanted}
 

@@ -13,6 +13,7 @@ from datetime import datetime
 import yaml
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from lava.model.states import (
@@ -27,7 +28,7 @@ from lava.model.states import (
 from lava.server import wake
 from lava.server.configuration import ConfigurationFault, render_device, worker_file
 from lava.server.logs import JobFiles
-from lava.server.models import Device, TestJob
+from lava.server.models import Device, TestJob, by_display_id
 
 #: error types after which the device must prove itself.  Source: server 3.2
 SUSPICIOUS_ERRORS = frozenset({"Bug", "Configuration", "Infrastructure"})
@@ -45,23 +46,19 @@ class StartOrder:
     device_environment: str
 
 
-def _locked(job_id: int, **conditions: object) -> TestJob | None:
-    jobs = TestJob.objects.select_for_update(of=("self",)).select_related("actual_device")
-    return jobs.filter(pk=job_id, **conditions).first()
+def _locked(which: Q) -> TestJob | None:
+    return TestJob.objects.select_for_update(of=("self",)).select_related("actual_device").filter(which).first()
 
 
-def _locked_on(worker: str, display_id: str) -> TestJob | None:
-    """Lock a job that the worker runs or ran; None for one that is not there, or another's."""
-    if display_id.isdigit():
-        return _locked(int(display_id), actual_worker=worker)
-    job = TestJob.objects.filter(sub_id=display_id).values_list("pk", flat=True).first()
-    return None if job is None else _locked(job, actual_worker=worker)
+def _on(worker: str, display_id: str) -> Q:
+    """Return the condition that it is this job and that the worker runs or ran it."""
+    return by_display_id(display_id) & Q(actual_worker=worker)
 
 
 @transaction.atomic
 def cancel_job(user: User | None, job_id: int) -> JobState | None:
     """Ask for the end of a job and return the state that it is in now; None when there is no such job."""
-    job = _locked(job_id)
+    job = _locked(Q(pk=job_id))
     if job is None:
         return None
     state = next_job_state(job.job_state, JobEvent.CANCEL_REQUESTED)
@@ -81,7 +78,7 @@ def cancel_job(user: User | None, job_id: int) -> JobState | None:
 @transaction.atomic
 def job_started(worker: str, display_id: str, when: datetime | None = None) -> bool:
     """Take in that the worker runs the job; False when the worker has no such job."""
-    job = _locked_on(worker, display_id)
+    job = _locked(_on(worker, display_id))
     if job is None:
         return False
     state = next_job_state(job.job_state, JobEvent.STARTED)
@@ -105,13 +102,13 @@ def job_ended(
         error_text: what it left on standard error, or why it could not run.
         description: the pipeline, YAML; empty when the job process got no further.
     """
-    job = _locked_on(worker, display_id)
+    job = _locked(_on(worker, display_id))
     if job is None or job.job_state is JobState.FINISHED:
         return True
     if job.log_length < log_length:
         return False
     if description:
-        JobFiles(job.pk, job.submit_time).write("description.yaml", description)
+        JobFiles.of(job).write("description.yaml", description)
     if job.passed is None and job.job_state is not JobState.CANCELING:
         job.error_type = "Bug" if exit_status is not None else "Infrastructure"
         job.error_msg = error_text.strip()[-2000:] or "the job process ended without a result"
@@ -123,7 +120,7 @@ def job_ended(
 @transaction.atomic
 def fail_to_start(job_id: int, error_type: str, message: str) -> None:
     """End a job that cannot be handed to its worker."""
-    job = _locked(job_id)
+    job = _locked(Q(pk=job_id))
     if job is None or job.job_state is JobState.FINISHED:
         return
     job.passed = False
@@ -183,8 +180,7 @@ def start_order(worker: str, display_id: str) -> StartOrder | None:
 
     A job whose files cannot be read or rendered is ended, with the file named.
     """
-    numbers = {"pk": int(display_id)} if display_id.isdigit() else {"sub_id": display_id}
-    scheduled = TestJob.objects.filter(state=JobState.SCHEDULED, actual_worker=worker, **numbers)
+    scheduled = TestJob.objects.filter(_on(worker, display_id), state=JobState.SCHEDULED)
     job = scheduled.select_related("actual_device").first()
     if job is None:
         return None
@@ -209,7 +205,7 @@ def _order(job: TestJob, worker: str) -> StartOrder:
         environment=worker_file(worker, "env"),
         device_environment=worker_file(worker, "env-dut"),
     )
-    files = JobFiles(job.pk, job.submit_time)
+    files = JobFiles.of(job)
     for name, text in (
         ("job.yaml", order.definition),
         ("device.yaml", order.device),

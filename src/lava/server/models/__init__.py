@@ -4,7 +4,7 @@ A *worker* runs jobs for its *devices*, each of a *device type*; a *job* asks fo
 """
 
 from .accounts import AuthToken, RemoteArtifactsAuth
-from .jobs import TestJob
+from .jobs import TestJob, by_display_id
 from .lab import Alias, Device, DeviceType, Tag, Worker
 from .lease import MasterLease
 
@@ -18,4 +18,5 @@ __all__ = [
     "Tag",
     "TestJob",
     "Worker",
+    "by_display_id",
 ]

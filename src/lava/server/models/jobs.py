@@ -15,6 +15,12 @@ from .lab import Device, DeviceType, Tag, Worker, new_secret
 _UNFINISHED = ~Q(state=JobState.FINISHED)
 
 
+def by_display_id(*ids: str) -> Q:
+    """Return the condition that a job has one of the ids that people use."""
+    numbers = [int(one) for one in ids if one.isdigit()]
+    return Q(pk__in=numbers, sub_id="") | Q(sub_id__in=[one for one in ids if not one.isdigit()])
+
+
 class TestJob(models.Model):
     """A job from its submission on."""
 

@@ -40,7 +40,7 @@ def page(request: HttpRequest, job_id: str) -> HttpResponse:
         "status": status,
         "visibility": _visibility(job),
         "tags": sorted(tag.name for tag in job.tags.all()),
-        "plan": read_plan(JobFiles(job.pk, job.submit_time).text("description.yaml")),
+        "plan": read_plan(JobFiles.of(job).text("description.yaml")),
         "suites": suites_of(job),
         "ran": status.ended - status.started if status.started and status.ended else None,
         "modules": _MODULES,
@@ -103,7 +103,7 @@ def plain_definition(request: HttpRequest, job_id: str) -> HttpResponse:
 def description(request: HttpRequest, job_id: str) -> HttpResponse:
     """Send the description of the pipeline."""
     job = find_job(request.user, job_id)
-    text = JobFiles(job.pk, job.submit_time).text("description.yaml")
+    text = JobFiles.of(job).text("description.yaml")
     if text is None:
         return HttpResponse(
             f"Job {job.display_id} has no description yet: it comes when the job ends.\n",

@@ -30,7 +30,7 @@ async def log_stream(request: HttpRequest, job_id: str) -> HttpResponseBase:
     except ValueError as error:
         return HttpResponseBadRequest(str(error), content_type="text/plain")
     job = await sync_to_async(find_job_for_stream)(request, job_id)
-    files = JobFiles(job.pk, job.submit_time)
+    files = JobFiles.of(job)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if request.method == "HEAD":
         return HttpResponse(content_type="text/event-stream", headers=headers)
@@ -52,7 +52,7 @@ async def plain_log(request: HttpRequest, job_id: str) -> HttpResponseBase:
     kind = "text/plain; charset=utf-8"
     if request.method == "HEAD":
         return HttpResponse(content_type=kind, headers=headers, status=status)
-    blocks = _blocks(JobFiles(job.pk, job.submit_time), wanted)
+    blocks = _blocks(JobFiles.of(job), wanted)
     return StreamingHttpResponse(blocks, content_type=kind, headers=headers, status=status)
 
 

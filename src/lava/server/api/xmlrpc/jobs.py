@@ -92,7 +92,7 @@ def definition(user: Caller, job_id: Any) -> str:
 def configuration(user: Caller, job_id: Any) -> list[Binary | None]:
     """Return what the worker was given: job, device, dispatcher, env, env-dut."""
     job = find_job(user, job_id)
-    files = JobFiles(job.pk, job.submit_time)
+    files = JobFiles.of(job)
     names = ("job.yaml", "device.yaml", "dispatcher.yaml", "env.yaml", "env-dut.yaml")
     texts = [files.text(name) for name in names]
     if texts[0] is None:
@@ -106,7 +106,7 @@ def logs(user: Caller, job_id: Any, start: int = 0, end: int | None = None) -> l
     job = find_job(user, job_id)
     finished = job.state == JobState.FINISHED
     last = job.log_lines if end is None else int(end)
-    files = JobFiles(job.pk, job.submit_time)
+    files = JobFiles.of(job)
     lines = files.lines(int(start or 0), last, length=job.log_length, count=job.log_lines)
     return [finished, Binary(lines or b"[]")]
 

@@ -55,7 +55,7 @@ def job_output(user: Caller, job_id: Any, offset: int = 0) -> Binary:
     job = jobs.find_job(user, job_id)
     if not job.log_length:
         raise not_found(f"the log of job {job.display_id}")
-    return Binary(JobFiles(job.pk, job.submit_time).read(offset, max(0, job.log_length - offset)))
+    return Binary(JobFiles.of(job).read(offset, max(0, job.log_length - offset)))
 
 
 @method("scheduler.job_state")
